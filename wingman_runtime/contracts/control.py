@@ -1,0 +1,88 @@
+"""The control record: who stopped what, why, and since which epoch (P-03).
+
+Rules are kept by scope; a message is held when any rule covers it. Modes are ordered by how much they stop:
+``pause`` holds new work and results; ``halt`` holds compensations as well; ``halt_compensate`` holds all but
+compensations. The record's shape already carries all three, so that halting needs no change of it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from wingman_runtime.errors import UsageError
+
+
+class ControlScope(StrEnum):
+    ALL = "all"
+    AGENT = "agent"
+    EVENT = "event"
+    FLOW = "flow"
+    TENANT = "tenant"
+    REQUEST = "request"
+
+
+class ControlMode(StrEnum):
+    PAUSE = "pause"
+    HALT = "halt"
+    HALT_COMPENSATE = "halt_compensate"
+
+
+class ControlTarget(BaseModel):
+    """What a rule covers. Text form: ``all``, or ``scope:name`` such as ``agent:executor``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    scope: ControlScope
+    name: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> ControlTarget:
+        """Raises UsageError for text that is no target."""
+        scope, _, name = text.partition(":")
+        if scope == ControlScope.ALL and not name:
+            return cls(scope=ControlScope.ALL)
+        if scope in list(ControlScope) and scope != ControlScope.ALL and name:
+            return cls(scope=ControlScope(scope), name=name)
+        raise UsageError(
+            f"{text!r} is no target",
+            hint="use all, agent:NAME, flow:NAME, tenant:NAME, event:TYPE or request:ID",
+        )
+
+    def __str__(self) -> str:
+        return self.scope.value if self.scope is ControlScope.ALL else f"{self.scope.value}:{self.name}"
+
+
+class ControlRule(BaseModel):
+    """One rule of the record; its key is ``str(target)``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    target: ControlTarget
+    mode: ControlMode = ControlMode.PAUSE
+    reason: str = Field(min_length=1, max_length=2000)
+    by: str = Field(min_length=1, max_length=200)
+    epoch: int = 0
+    at_ms: int = 0
+
+
+class ControlRecord(BaseModel):
+    """The whole record of a partition at one epoch, with the active policy bundle."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    epoch: int = 0
+    policy: str = ""
+    rules: tuple[ControlRule, ...] = ()
+
+    def covering(
+        self, *, agent: str, event: str = "", flow: str = "", tenant: str = "", request: str = ""
+    ) -> ControlRule | None:
+        """The first rule that holds such a message, or None."""
+        keys = {
+            "all",
+            f"agent:{agent}",
+            f"event:{event}",
+            f"flow:{flow}",
+            f"tenant:{tenant}",
+            f"request:{request}",
+        }
+        return next((rule for rule in self.rules if str(rule.target) in keys), None)

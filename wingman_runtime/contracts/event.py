@@ -1,0 +1,121 @@
+"""The envelope (CloudEvents 1.0) and the base of every event's data.
+
+Source: CloudEvents 1.0.2 specification, context attributes; extension names are lower-case letters and
+digits as it demands.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from wingman_runtime.contracts.contract import EventContract
+from wingman_runtime.errors import ContractError
+
+DEPTH_LIMIT = 16
+
+
+class EventModel(BaseModel):
+    """Data of one event type. The class name, in the past tense, is the event type.
+
+    A subclass that is emitted declares ``contract``: the written part of its ten-field entry; the rest is
+    derived from flow and manifests.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    contract: ClassVar[EventContract | None] = None
+    schema_version: ClassVar[str] = "1.0.0"
+
+
+DataT = TypeVar("DataT", bound=EventModel)
+DataT_co = TypeVar("DataT_co", bound=EventModel, covariant=True)
+
+
+class Event(BaseModel, Generic[DataT]):
+    """One event as it travels: a CloudEvents envelope with the runtime's extensions, and typed data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    specversion: Literal["1.0"] = "1.0"
+    id: str = Field(min_length=5, max_length=64)
+    source: str = Field(max_length=200)
+    type: str = Field(max_length=100)
+    subject: str = Field(max_length=64)
+    time: str = Field(max_length=40)
+    datacontenttype: Literal["application/json"] = "application/json"
+    dataschema: str = Field(max_length=200)
+    partition: int = Field(ge=0)
+    correlationid: str = Field(max_length=64)
+    causationid: str = Field(default="", max_length=64)
+    depth: int = Field(default=0, ge=0)
+    actor: str = Field(max_length=200)
+    tenant: str = Field(max_length=100)
+    flow: str = Field(max_length=200)
+    attempt: int = Field(default=1, ge=1)
+    policydigest: str = Field(default="", max_length=80)
+    traceparent: str = Field(default="", max_length=60)
+    data: DataT
+
+    @property
+    def request_id(self) -> str:
+        """The request this event belongs to (CloudEvents ``subject``)."""
+        return self.subject
+
+    def to_bytes(self) -> bytes:
+        return self.__pydantic_serializer__.to_json(self)
+
+
+def dataschema_of(model: type[EventModel]) -> str:
+    return f"urn:wingman:event:{model.__name__}:{model.schema_version}"
+
+
+def located(error: ValidationError, what: str) -> ContractError:
+    """A pydantic error as one of ours: the first problem, its path, and how many more there are."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    path = ".".join(str(part) for part in first["loc"]) or "$"
+    more = error.error_count() - 1
+    tail = f" (and {more} more)" if more else ""
+    return ContractError(f"{what}: {first['msg']}{tail}", where=path)
+
+
+class EventCatalog:
+    """The event types one project knows: the shipped ones and those of its agents. Immutable."""
+
+    def __init__(self, models: dict[str, type[EventModel]]) -> None:
+        self._models = dict(models)
+        self._types: dict[str, type[Event[Any]]] = {}
+
+    def __contains__(self, event_type: object) -> bool:
+        return event_type in self._models
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted(self._models))
+
+    def model(self, event_type: str) -> type[EventModel]:
+        """Raises ContractError for a type nobody declared."""
+        try:
+            return self._models[event_type]
+        except KeyError:
+            raise ContractError(
+                f"unknown event type {event_type[:100]!r}",
+                hint="declare it in an agent's events.py, or see `wingman flow check`",
+            ) from None
+
+    def decode(self, event_type: str, body: bytes | str) -> Event[Any]:
+        """Strict decoding in one pass; ``event_type`` is what the stream entry claims.
+
+        Raises:
+            ContractError: unknown type, malformed JSON, wrong field; ``where`` is the path.
+        """
+        envelope = self._types.get(event_type)
+        if envelope is None:
+            envelope = cast("type[Event[Any]]", Event.__class_getitem__(self.model(event_type)))
+            self._types[event_type] = envelope
+        try:
+            event = envelope.model_validate_json(body)
+        except ValidationError as error:
+            raise located(error, event_type) from None
+        if event.type != event_type:
+            raise ContractError(f"entry says {event_type!r}, envelope says {event.type!r}", where="type")
+        return event

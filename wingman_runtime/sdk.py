@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wingman_runtime.contracts.canonical import digest
+from wingman_runtime.contracts.compensation import plan_compensation
 from wingman_runtime.contracts.contract import EventContract, Primitive
 from wingman_runtime.contracts.event import Event, EventModel
 from wingman_runtime.contracts.events import (
@@ -50,6 +51,7 @@ from wingman_runtime.contracts.ports import (
     ToolInfo,
     Tools,
 )
+from wingman_runtime.contracts.tool import Files, Result, ToolContext, tool
 from wingman_runtime.contracts.work import (
     STEP_LIMIT,
     Approval,
@@ -108,6 +110,7 @@ __all__ = [
     "ExecutionFailed",
     "ExecutionPlanProposed",
     "ExecutionUncertain",
+    "Files",
     "Forward",
     "Grant",
     "Ledger",
@@ -130,12 +133,14 @@ __all__ = [
     "RequestRejected",
     "RequestValidated",
     "Response",
+    "Result",
     "Risk",
     "Scope",
     "Scopes",
     "Stamp",
     "Step",
     "StepRequest",
+    "ToolContext",
     "ToolError",
     "ToolExecutionDenied",
     "ToolInfo",
@@ -149,6 +154,8 @@ __all__ = [
     "derive",
     "digest",
     "plan_attributes",
+    "plan_compensation",
     "planner",
+    "tool",
     "uncovered",
 ]

@@ -5,7 +5,7 @@
 The order that keeps "at most once, or UNCERTAIN":
 
 1. ``intend`` records the intent in one fenced step: the worker still owns the entry, nothing holds it, the
-   approval is valid on the server's clock, and no effect of that id exists. Only the answer ``go`` permits a call.
+   approval is valid on the server's clock, and no effect of that id exists. Only ``go`` permits a call.
 2. the tool runs.
 3. ``record`` writes what came of it.
 
@@ -59,6 +59,10 @@ class EffectStore(Protocol):
         self, claim: Claim, effect: Effect, *, approval_id: str, takeover: bool = False
     ) -> IntentAnswer:
         """Record an intent, or say what is known of it.
+
+        On the way in ``effect.deadline_ms`` is how many milliseconds from now the call may take; the store
+        turns it into server time, and into a fresh deadline on every ``go``. What it answers in ``effect``
+        carries the server's `seq`, `attempt` and times.
 
         With ``takeover`` (an idempotent tool whose earlier deadline has passed) an effect in doubt gets one
         more attempt: ``attempt + 1``, answer ``go``.

@@ -1,0 +1,478 @@
+"""The embedded server: one durable Redis-compatible server per data directory, started by whoever comes first.
+
+Its duties:
+
+1. find a program (`wingman_runtime.redisio.binary`) and write its configuration, which goes over standard input;
+2. make the runtime directory of the unix socket: short (108 bytes, macOS 104), mode 700, ours;
+3. take the lock of the data directory, or attach to the server of the one who has it;
+4. start the server under its guardian (`embedded_child.py`) and wait until it answers;
+5. stop it cleanly, leaving no file behind but the data and the log.
+
+The lock (``server.lock``, flock) is inherited by the server process: it is free exactly when no server runs on the
+data. So a stale info file is harmless, a crashed server frees the lock by itself, and a start that meets a server on
+its way out waits until it is gone. ``server.json`` says how to reach the server and is the first thing removed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+from wingman_runtime.errors import BackendError, BackendRefusedError, BackendUnreachableError
+from wingman_runtime.redisio import wire
+from wingman_runtime.redisio.binary import find_binary
+
+CHILD = Path(__file__).with_name("embedded_child.py")
+SOCKET_LIMIT = 103 if sys.platform == "darwin" else 107
+"""Bytes of a unix socket's path, without the closing zero."""
+START_TIMEOUT = 15.0
+"""Seconds for a server to answer, loading of its data not counted."""
+LOAD_TIMEOUT = 600.0
+"""Seconds for a server to load its data."""
+POLL = 0.002
+LOG_LIMIT = 1 << 20
+"""Bytes of ``server.log`` past which a start moves it to ``server.log.1``."""
+
+
+@dataclass(slots=True)
+class EmbeddedServer:
+    """A running embedded server.
+
+    Args:
+        url: what a client connects to: ``unix://`` and, when there is one, the password.
+        socket: the unix socket.
+        pid: process id of the server itself.
+        owned: this process started it, and it stops with this process; otherwise `stop` does nothing.
+        data_dir: the directory of its append-only file, lock, info file and log.
+        version: product and version, as ``valkey 9.1.2``.
+        port: loopback TCP port; None when it listens on the socket only.
+        cluster: cluster mode, all 16,384 slots on this server.
+    """
+
+    url: str
+    socket: Path
+    pid: int
+    owned: bool
+    data_dir: Path
+    version: str
+    port: int | None = None
+    cluster: bool = False
+    password: str = field(default="", repr=False)
+    _guardian: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _life: int = field(default=-1, repr=False)
+
+    @property
+    def tcp_url(self) -> str:
+        """The same server over loopback TCP.
+
+        Raises:
+            BackendRefusedError: it was started without a port.
+        """
+        if self.port is None:
+            raise BackendRefusedError("this embedded server has no TCP port", hint="start it with port=")
+        return f"redis://:{quote(self.password, safe='')}@127.0.0.1:{self.port}/0"
+
+    @property
+    def running(self) -> bool:
+        """Whether it answers now."""
+        try:
+            return wire.ask(self.socket, "PING", password=self.password, timeout=2.0) == b"PONG"
+        except (OSError, wire.ReplyError):
+            return False
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """Shut the server down cleanly and wait until it is gone. Not the owner, or stopped before: nothing happens.
+
+        Args:
+            timeout: seconds before it is killed; what it acknowledged is on disk either way.
+        """
+        guardian, self._guardian = self._guardian, None
+        if guardian is None:
+            return
+        with contextlib.suppress(OSError):
+            (self.data_dir / "server.json").unlink()
+        with contextlib.suppress(OSError, wire.ReplyError):
+            wire.ask(self.socket, "SHUTDOWN", password=self.password, timeout=timeout)
+        try:
+            guardian.wait(timeout)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            guardian.wait(timeout)
+        os.close(self._life)
+        with contextlib.suppress(OSError):
+            self.socket.unlink()
+        with contextlib.suppress(OSError):
+            self.socket.parent.rmdir()
+
+    async def astop(self, timeout: float = 10.0) -> None:
+        """`stop`, in a thread."""
+        await asyncio.to_thread(self.stop, timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def start_embedded(
+    data_dir: Path,
+    *,
+    runtime_dir: Path | None = None,
+    cluster: bool = False,
+    maxmemory: str | None = None,
+    extra: Mapping[str, str] | None = None,
+    port: int | None = None,
+    binary: Path | None = None,
+) -> EmbeddedServer:
+    """Start the server of a data directory, or attach to the one that runs there.
+
+    Args:
+        data_dir: where its data lives; made when missing. Any path, spaces included.
+        runtime_dir: where the socket goes; default a private directory in ``$XDG_RUNTIME_DIR`` or ``/tmp``.
+        cluster: cluster mode with all slots on this one server (takes two seconds to come up).
+        maxmemory: as the server writes it, ``256mb``; writes fail past it, nothing is evicted. Default: no limit.
+        extra: further directives, the last word over ours.
+        port: also listen on this loopback TCP port, with a generated password; 0 picks a free one.
+        binary: the program to run, whatever its version; default `find_binary`.
+
+    Raises:
+        BackendRefusedError: no program, a directory that cannot be used, a server that ends at once (with its last log
+            lines), or a running server of the other mode.
+        BackendUnreachableError: the server that holds the lock does not answer.
+    """
+    data_dir = _make_data_dir(data_dir)
+    deadline = time.monotonic() + START_TIMEOUT
+    while True:
+        lock = _take_lock(data_dir)
+        if lock is not None:
+            try:
+                return _start(data_dir, lock, runtime_dir, cluster, maxmemory, extra or {}, port, binary)
+            finally:
+                os.close(lock)
+        attached, loading = _attach(data_dir)
+        if attached is not None:
+            if attached.cluster != cluster:
+                raise BackendRefusedError(
+                    f"a server with cluster mode {'on' if attached.cluster else 'off'} runs on this data",
+                    where=str(data_dir),
+                    hint="stop it, or use another data directory",
+                )
+            return attached
+        if loading:
+            deadline = max(deadline, time.monotonic() + START_TIMEOUT)
+        if time.monotonic() > deadline:
+            raise BackendUnreachableError(
+                f"another process holds {data_dir / 'server.lock'} but its server does not answer",
+                where=str(data_dir),
+                hint=f"see {data_dir / 'server.log'}; `fuser {data_dir / 'server.lock'}` names the process to end",
+            )
+        time.sleep(POLL)
+
+
+def runtime_directory(data_dir: Path, chosen: Path | None = None) -> Path:
+    """Make and check the private directory of the socket.
+
+    Args:
+        data_dir: names the directory, so that each has its own.
+        chosen: use this directory instead of the default place.
+
+    Raises:
+        BackendRefusedError: it cannot be made, is not ours, is a link, or its path leaves no room for a socket name.
+    """
+    if chosen is not None:
+        return _own_directory(chosen)
+    tag = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:8]
+    base = os.environ.get("XDG_RUNTIME_DIR", "")
+    if base and os.path.isabs(base):
+        with contextlib.suppress(BackendRefusedError):
+            if os.stat(base).st_uid == os.getuid() if os.path.isdir(base) else False:
+                return _own_directory(Path(base) / f"wingman-{tag}")
+    return _own_directory(Path("/tmp") / f"wingman-{os.getuid()}-{tag}")  # noqa: S108 - checked to be ours
+
+
+def _own_directory(path: Path) -> Path:
+    try:
+        path.mkdir(mode=0o700, parents=False, exist_ok=True)
+        found = path.lstat()
+    except OSError as error:
+        raise BackendRefusedError(
+            f"cannot make the runtime directory: {error.strerror}",
+            where=str(path),
+            hint="set XDG_RUNTIME_DIR to a directory of yours",
+        ) from error
+    if not path.is_dir() or path.is_symlink() or found.st_uid != os.getuid():
+        raise BackendRefusedError(
+            "the runtime directory is not a directory of ours; somebody else made it",
+            where=str(path),
+            hint="remove it, or set XDG_RUNTIME_DIR to a directory of yours",
+        )
+    if found.st_mode & 0o077:
+        path.chmod(0o700)
+    if len(os.fsencode(path / "redis.sock")) > SOCKET_LIMIT:
+        raise BackendRefusedError(
+            f"the path leaves no room for a socket ({SOCKET_LIMIT} bytes)",
+            where=str(path),
+            hint="set XDG_RUNTIME_DIR to a shorter path",
+        )
+    return path
+
+
+def _make_data_dir(data_dir: Path) -> Path:
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        data_dir = data_dir.resolve()
+        with open(data_dir / "server.lock", "ab"):
+            pass
+    except OSError as error:
+        raise BackendRefusedError(
+            f"cannot use the data directory: {error.strerror}",
+            where=str(data_dir),
+            hint="make it writable, or choose another project directory",
+        ) from error
+    return data_dir
+
+
+def _take_lock(data_dir: Path) -> int | None:
+    """A descriptor that holds the lock, or None when a server (or its starter) has it."""
+    lock = os.open(data_dir / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock
+
+
+def _attach(data_dir: Path) -> tuple[EmbeddedServer | None, bool]:
+    """The server described by the info file if it answers, and whether it is loading its data."""
+    try:
+        found: dict[str, Any] = json.loads((data_dir / "server.json").read_bytes())
+        path, password = Path(found["socket"]), str(found["password"])
+        wire.ask(path, "PING", password=password)
+        server = EmbeddedServer(
+            url=_url(path, password),
+            socket=path,
+            pid=int(found["pid"]),
+            owned=False,
+            data_dir=data_dir,
+            version=found["version"],
+            port=found["port"],
+            cluster=found["cluster"],
+            password=password,
+        )
+    except wire.ReplyError as error:
+        return None, str(error).startswith("LOADING")
+    except (OSError, ValueError, KeyError, TypeError):
+        return None, False
+    return server, False
+
+
+def _start(
+    data_dir: Path,
+    lock: int,
+    runtime_dir: Path | None,
+    cluster: bool,
+    maxmemory: str | None,
+    extra: Mapping[str, str],
+    port: int | None,
+    binary: Path | None,
+) -> EmbeddedServer:
+    program = binary if binary is not None else find_binary().path
+    path = runtime_directory(data_dir, runtime_dir) / "redis.sock"
+    for leftover in (path, data_dir / "server.json"):
+        leftover.unlink(missing_ok=True)
+    port = _free_port() if port == 0 else port
+    password = secrets.token_urlsafe(24) if port is not None else ""
+    config = _configuration(data_dir, path, port, password, cluster, maxmemory, extra)
+    log = _open_log(data_dir)
+    log_from = log.tell()
+    life_read, life = os.pipe()
+    config_read, config_write = os.pipe()
+    try:
+        os.write(config_write, config.encode(errors="surrogateescape"))
+        os.close(config_write)
+        guardian = subprocess.Popen(  # noqa: S603 - our own file and a program the caller chose
+            [sys.executable, "-I", "-S", str(CHILD), str(life_read), str(lock), str(os.getpid())]
+            + [str(data_dir / "server.json"), str(program.absolute()), "-"],
+            stdin=config_read,
+            stdout=log,
+            stderr=log,
+            pass_fds=(life_read, lock),
+            start_new_session=True,  # a Ctrl-C in the terminal must not stop the server before the workers
+            cwd="/",
+        )
+    except BaseException:
+        os.close(life)
+        raise
+    finally:
+        os.close(config_read)
+        os.close(life_read)
+        log.close()
+    try:
+        about = _await_answer(guardian, path, password, data_dir, log_from)
+        if cluster:
+            _take_all_slots(path, password, data_dir)
+        server = EmbeddedServer(
+            url=_url(path, password),
+            socket=path,
+            pid=int(about["process_id"]),
+            owned=True,
+            data_dir=data_dir,
+            version=f"valkey {about['valkey_version']}"
+            if "valkey_version" in about
+            else f"redis {about['redis_version']}",
+            port=port,
+            cluster=cluster,
+            password=password,
+            _guardian=guardian,
+            _life=life,
+        )
+        _write_info(server)
+    except BaseException:
+        os.close(life)
+        guardian.wait()
+        raise
+    return server
+
+
+def _configuration(
+    data_dir: Path,
+    path: Path,
+    port: int | None,
+    password: str,
+    cluster: bool,
+    maxmemory: str | None,
+    extra: Mapping[str, str],
+) -> str:
+    """The server's configuration file. Directives of Redis 6.2 only, so that an old server starts and can be refused."""
+    lines = {
+        "dir": str(data_dir),
+        "unixsocket": str(path),
+        "unixsocketperm": "700",
+        "port": str(port or 0),
+        "bind": "127.0.0.1",
+        "daemonize": "no",
+        "logfile": "",
+        "always-show-logo": "no",
+        "appendonly": "yes",
+        "appendfsync": "always",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+    }
+    if password:
+        lines["requirepass"] = password
+    if maxmemory:
+        lines["maxmemory"] = maxmemory
+    if cluster:
+        lines["cluster-enabled"] = "yes"
+        lines["cluster-port"] = str(_free_port())
+    lines |= extra
+    return "".join(f"{name} {value if name == 'bind' else _quoted(value)}\n" for name, value in lines.items())
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
+    return f'"{escaped}"'
+
+
+def _await_answer(
+    guardian: subprocess.Popen[bytes], path: Path, password: str, data_dir: Path, log_from: int
+) -> dict[str, str]:
+    deadline = time.monotonic() + START_TIMEOUT
+    while True:
+        try:
+            return wire.info(path, password=password)
+        except wire.ReplyError as error:
+            if not str(error).startswith("LOADING"):
+                raise BackendRefusedError(
+                    f"the embedded server refuses us: {error}", where=str(data_dir)
+                ) from error
+            deadline = max(deadline, time.monotonic() + LOAD_TIMEOUT)
+        except OSError:
+            pass
+        code = guardian.poll()
+        if code is not None:
+            raise BackendRefusedError(
+                f"the embedded server ended at once (exit code {code}):\n{_log_tail(data_dir, log_from)}",
+                where=str(data_dir),
+                hint=f"the whole log is {data_dir / 'server.log'}",
+            )
+        if time.monotonic() > deadline:
+            raise BackendUnreachableError(
+                f"the embedded server does not answer:\n{_log_tail(data_dir, log_from)}",
+                where=str(data_dir),
+                hint=f"the whole log is {data_dir / 'server.log'}",
+            )
+        time.sleep(POLL)
+
+
+def _take_all_slots(path: Path, password: str, data_dir: Path) -> None:
+    with contextlib.suppress(wire.ReplyError):  # a restart: the slots are in its nodes file already
+        wire.ask(path, "CLUSTER", "ADDSLOTSRANGE", "0", "16383", password=password)
+    deadline = time.monotonic() + START_TIMEOUT
+    while b"cluster_state:ok" not in (wire.ask(path, "CLUSTER", "INFO", password=password) or b""):  # type: ignore[operator]
+        if time.monotonic() > deadline:
+            raise BackendError("the cluster does not come up", where=str(data_dir))
+        time.sleep(0.02)
+
+
+def _write_info(server: EmbeddedServer) -> None:
+    info = {
+        "socket": str(server.socket),
+        "pid": server.pid,
+        "version": server.version,
+        "port": server.port,
+        "cluster": server.cluster,
+        "password": server.password,
+    }
+    target = server.data_dir / "server.json"
+    draft = server.data_dir / f".server.json.{os.getpid()}"
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+        json.dump(info, stream)
+    draft.replace(target)
+
+
+def _open_log(data_dir: Path) -> Any:
+    path = data_dir / "server.log"
+    with contextlib.suppress(OSError):
+        if path.stat().st_size > LOG_LIMIT:
+            path.replace(data_dir / "server.log.1")
+    return open(path, "ab")
+
+
+def _log_tail(data_dir: Path, start: int, lines: int = 8) -> str:
+    with open(data_dir / "server.log", "rb") as stream:
+        stream.seek(start)
+        text = stream.read().decode(errors="replace").strip()
+    return "\n".join(f"    {line}" for line in text.splitlines()[-lines:]) or "    (it wrote no log)"
+
+
+def _url(path: Path, password: str) -> str:
+    login = f":{quote(password, safe='')}@" if password else ""
+    return f"unix://{login}{quote(str(path))}"
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field
 
 from wingman_runtime.contracts.contract import EventContract, Primitive
 from wingman_runtime.contracts.event import EventModel
+from wingman_runtime.contracts.system_events import (
+    SYSTEM_EVENTS,
+    AttemptFailed,
+    BranchesJoined,
+    DeadLettered,
+    RequestCancelled,
+    RequestExpired,
+    RequestFailed,
+)
 from wingman_runtime.contracts.work import (
     CompensationPlan,
     Effect,
@@ -324,88 +331,6 @@ class AuditStamped(EventModel):
     )
 
 
-class RequestFailed(EventModel):
-    """The runtime's own failure event: any agent's step may come to it."""
-
-    agent: str
-    cause: str  # budget, depth, undeclared_emit, emit_denied, starved, invalid_output
-    reasons: tuple[str, ...] = Field(min_length=1)
-    contract = EventContract(
-        purpose="a step broke a rule of the runtime or could not go on",
-        primitives=(_P.SCOPE_LOCK, _P.AUDIT_STAMP),
-        failure="settles to rollback, ends as failed",
-        rollback="compensates what was applied",
-        audit="the rule that was broken",
-    )
-
-
-class RequestCancelled(EventModel):
-    by: str
-    reason: str
-    contract = EventContract(
-        purpose="somebody cancelled the request",
-        primitives=(_P.INTERRUPT, _P.AUDIT_STAMP),
-        failure="settles to rollback, ends as cancelled",
-        rollback="compensates what was applied",
-        audit="who and why",
-    )
-
-
-class RequestExpired(EventModel):
-    reason: str
-    contract = EventContract(
-        purpose="the request's own deadline passed",
-        primitives=(_P.INTERRUPT, _P.AUDIT_STAMP),
-        failure="settles to rollback, ends as expired",
-        rollback="compensates what was applied",
-        audit="the deadline",
-    )
-
-
-class DeadLettered(EventModel):
-    agent: str
-    event_id: str
-    event_type: str
-    error: str
-    attempts: int
-    contract = EventContract(
-        purpose="an agent gave up on an event; it is kept in the agent's dead-letter stream",
-        primitives=(_P.AUDIT_STAMP, _P.ROLLBACK_COVENANT),
-        failure="settles to rollback, ends as failed",
-        rollback="compensates what was applied",
-        audit="event, error, attempts, worker",
-    )
-
-
-class AttemptFailed(EventModel):
-    agent: str
-    event_id: str
-    error: str
-    attempt: int
-    retry_in: float
-    contract = EventContract(
-        purpose="an attempt failed and another is scheduled",
-        primitives=(_P.AUDIT_STAMP,),
-        failure="DeadLettered, when attempts run out",
-        rollback="none: the step has no outcome yet",
-        audit="the error and when the next attempt is due",
-    )
-
-
-class BranchesJoined(EventModel):
-    """Delivered by a join: the events of its branches, as they were."""
-
-    join: str
-    inputs: tuple[dict[str, Any], ...]
-    contract = EventContract(
-        purpose="the branches a join waited for have arrived",
-        primitives=(_P.SCOPE_LOCK, _P.AUDIT_STAMP),
-        failure="RequestFailed (starved), when a needed branch ends without an event",
-        rollback=_NOTHING_DONE,
-        audit="the ids of the joined events",
-    )
-
-
 SHIPPED: dict[str, type[EventModel]] = {
     model.__name__: model
     for model in (
@@ -440,5 +365,35 @@ SHIPPED: dict[str, type[EventModel]] = {
     )
 }
 
-# Written by the runtime itself, in any flow, without being declared by an agent.
-SYSTEM_EVENTS = frozenset({"RequestFailed", "RequestCancelled", "RequestExpired", "DeadLettered"})
+__all__ = [
+    "SHIPPED",
+    "SYSTEM_EVENTS",
+    "ApprovalExpired",
+    "ApprovalGiven",
+    "ApprovalRequested",
+    "ApprovalTimedOut",
+    "ApprovalVoteCast",
+    "AttemptFailed",
+    "AuditStamped",
+    "BranchesJoined",
+    "CompensationComplete",
+    "CompensationFailed",
+    "CompensationPlanned",
+    "DeadLettered",
+    "ExecutionApproved",
+    "ExecutionBlocked",
+    "ExecutionComplete",
+    "ExecutionFailed",
+    "ExecutionPlanProposed",
+    "ExecutionUncertain",
+    "PermissionDenied",
+    "PermissionsVerified",
+    "RequestCancelled",
+    "RequestExpired",
+    "RequestFailed",
+    "RequestRejected",
+    "RequestValidated",
+    "ToolExecutionDenied",
+    "UserRequestReceived",
+    "VoteRefused",
+]

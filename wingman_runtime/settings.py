@@ -33,10 +33,9 @@ from pydantic_settings import (
 
 from wingman_runtime.contracts.manifest import RetryPolicy
 from wingman_runtime.errors import ConfigError, NotFoundError
-from wingman_runtime.settings_layers import ENV_PREFIX, Layers
+from wingman_runtime.settings_layers import CONFIG_FILE, ENV_PREFIX, Layers
 from wingman_runtime.yamlfile import load_yaml
 
-CONFIG_FILE = "config/wingman.yaml"
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZES = {"b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 _MASK = "********"
@@ -133,6 +132,13 @@ class Worker(_Group):
     batch_bytes: Bytes = Field(4 * 2**20, description="bytes per commit")
 
 
+class Approvals(_Group):
+    """What an approval takes; how long it stays open is `times.approval`."""
+
+    quorum: int = Field(1, ge=1, le=100, description="approving votes a plan needs")
+    quorum_high: int = Field(1, ge=1, le=100, description="the same, for plans of high risk")
+
+
 class Agents(_Group):
     """Where agents come from besides the project's `agents/`."""
 
@@ -174,6 +180,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     times: Times = Times()
     retry: RetryPolicy = RetryPolicy()
+    approvals: Approvals = Approvals()
     admission: Admission = Admission()
     worker: Worker = Worker()
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError
 from wingman_runtime.errors import ConfigError, UsageError
 from wingman_runtime.yamlfile import Located, suggestion
 
+CONFIG_FILE = "config/wingman.yaml"
 ENV_PREFIX = "WINGMAN_"
 ENV_SHORT = {"WINGMAN_REDIS_URL": "redis.url"}
 """Shorthands: a second name for a setting."""

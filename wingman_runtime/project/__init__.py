@@ -1,0 +1,1 @@
+"""A project on disk: found, mounted, loaded and checked. Nothing here connects to a server."""

@@ -35,7 +35,7 @@ from wingman_runtime.contracts.events import (
     UserRequestReceived,
     VoteRefused,
 )
-from wingman_runtime.contracts.facts import plan_attributes, uncovered
+from wingman_runtime.contracts.facts import FAILURE_OUTCOMES, because, grounds, plan_attributes, uncovered
 from wingman_runtime.contracts.ids import derive
 from wingman_runtime.contracts.outcome import AgentOutcome, Done, Emit, Forward, Perform, Refuse, Wait
 from wingman_runtime.contracts.planner import planner
@@ -76,6 +76,7 @@ from wingman_runtime.contracts.work import (
 from wingman_runtime.errors import ContractError, DeniedError, NotFoundError, ToolError, WingmanError
 
 __all__ = [
+    "FAILURE_OUTCOMES",
     "STEP_LIMIT",
     "AgentOutcome",
     "Approval",
@@ -151,8 +152,10 @@ __all__ = [
     "Wait",
     "WingmanError",
     "WorkRequest",
+    "because",
     "derive",
     "digest",
+    "grounds",
     "plan_attributes",
     "plan_compensation",
     "planner",

@@ -1,11 +1,31 @@
-"""What the gates are told about a plan: one place, so that every stage describes a plan in the same words."""
+"""What several stages say in the same words: a plan for its gate, a decision, why a request ended."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from wingman_runtime.contracts.work import Grant, Plan
+from wingman_runtime.contracts.event import EventModel
+from wingman_runtime.contracts.ports import Decision
+from wingman_runtime.contracts.system_events import (
+    DeadLettered,
+    RequestCancelled,
+    RequestExpired,
+    RequestFailed,
+)
+from wingman_runtime.contracts.work import Grant, Outcome, Plan
+
+# What a request whose effects are undone ends as, by the event that made it fail.
+FAILURE_OUTCOMES: Mapping[str, Outcome] = MappingProxyType(
+    {
+        "ExecutionFailed": Outcome.FAILED,
+        "RequestFailed": Outcome.FAILED,
+        "DeadLettered": Outcome.FAILED,
+        "RequestCancelled": Outcome.CANCELLED,
+        "RequestExpired": Outcome.EXPIRED,
+    }
+)
 
 
 def uncovered(plan: Plan, grants: Sequence[Grant]) -> tuple[str, ...]:
@@ -36,3 +56,23 @@ def plan_attributes(
         "tenant": tenant,
         "within_grants": grants is None or not uncovered(plan, grants),
     }
+
+
+def because(decision: Decision) -> tuple[str, ...]:
+    """The reasons of a decision; never empty, so that no refusal goes out without one."""
+    verb = "allowed" if decision.allow else "forbidden" if decision.forbidden else "not permitted"
+    named = f"{decision.principal} may {decision.action} {decision.resource}: {verb}"
+    return decision.reasons or (named,)
+
+
+def grounds(data: EventModel) -> tuple[str, ...]:
+    """Why, as an event tells it: its own reasons, or a sentence made of a system event's fields."""
+    if isinstance(data, RequestFailed):
+        return (f"{data.agent}: {data.cause}", *data.reasons)
+    if isinstance(data, DeadLettered):
+        return (f"{data.agent} gave up on {data.event_type} after {data.attempts} attempts: {data.error}",)
+    if isinstance(data, RequestCancelled):
+        return (f"cancelled by {data.by}: {data.reason}",)
+    if isinstance(data, RequestExpired):
+        return (data.reason,)
+    return tuple(getattr(data, "reasons", ()))

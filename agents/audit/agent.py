@@ -1,0 +1,97 @@
+"""Audit (P-05): one response and one stamp for every way a request can end.
+
+1. the outcome, from the closing event; 2. the response, from the event and, where it carries no effects, from the
+ledger; 3. the stamp over the digest of the response, with the policies in force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from wingman_runtime.sdk import (
+    FAILURE_OUTCOMES,
+    AuditStamped,
+    DeadLettered,
+    DeniedError,
+    Effect,
+    Emit,
+    Event,
+    Ledger,
+    Outcome,
+    Policy,
+    Ref,
+    RequestFailed,
+    Response,
+    Stamp,
+    because,
+    derive,
+    digest,
+    grounds,
+)
+
+_OUTCOMES = {
+    "RequestRejected": Outcome.REJECTED,
+    "PermissionDenied": Outcome.DENIED,
+    "ApprovalExpired": Outcome.EXPIRED,
+    "ExecutionComplete": Outcome.COMPLETED,
+    "ExecutionUncertain": Outcome.UNCERTAIN,
+    "CompensationFailed": Outcome.ROLLBACK_INCOMPLETE,
+    **FAILURE_OUTCOMES,
+}
+
+
+async def handle(event: Event[Any], policy: Policy, ledger: Ledger) -> Emit:
+    data = event.data
+    effects = await ledger.effects(event.request_id)
+    outcome = _outcome(event, effects)
+    decision = policy.judge(
+        "audit",
+        Ref("Agent", "audit"),
+        Ref("Request", event.request_id),
+        attributes={"tenant": event.tenant, "flow": event.flow, "outcome": outcome.value},
+    )
+    if not decision.allow:
+        # No event of ours says "not stamped": the step fails, and the runtime puts that on the record.
+        raise DeniedError("; ".join(because(decision)), where=event.request_id)
+    response = Response(
+        request_id=event.request_id,
+        outcome=outcome,
+        reasons=grounds(data),
+        policies=getattr(data, "policies", ()),
+        plan=getattr(data, "plan", None) or getattr(data, "original", None),
+        approval_id=getattr(data, "approval_id", ""),
+        granted_by=getattr(data, "granted_by", ""),
+        effects=getattr(data, "effects", None) or _of("apply", effects),
+        compensations=getattr(data, "compensations", None) or _of("compensate", effects),
+    )
+    stamp = Stamp(
+        stamp_id=derive("stm", event.id),
+        outcome=outcome,
+        closing_event=event.id,
+        policy_digest=policy.digest,
+        response_digest=digest(response.model_dump(mode="json", exclude={"stamp"})),
+    )
+    return Emit(AuditStamped(response=response.model_copy(update={"stamp": stamp}), stamp=stamp))
+
+
+def _outcome(event: Event[Any], effects: Sequence[Effect]) -> Outcome:
+    if event.type in FAILURE_OUTCOMES and _rollback_broke(event.data, effects):
+        return Outcome.ROLLBACK_INCOMPLETE
+    named = getattr(event.data, "outcome", None)
+    return named if isinstance(named, Outcome) else _OUTCOMES[event.type]
+
+
+def _rollback_broke(data: object, effects: Sequence[Effect]) -> bool:
+    """A failure that reaches the audit directly came after the rollback had begun, where a flow has one."""
+    if isinstance(data, DeadLettered) and (
+        data.agent == "rollback" or data.event_type == "CompensationPlanned"
+    ):
+        return True
+    if isinstance(data, RequestFailed) and data.agent == "rollback":
+        return True
+    return any(effect.kind == "compensate" for effect in effects)
+
+
+def _of(kind: str, effects: Sequence[Effect]) -> tuple[Effect, ...]:
+    return tuple(effect for effect in effects if effect.kind == kind)

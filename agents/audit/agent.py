@@ -1,7 +1,7 @@
 """Audit (P-05): one response and one stamp for every way a request can end.
 
-1. the outcome, from the closing event; 2. the response, from the event and, where it carries no effects, from the
-ledger; 3. the stamp over the digest of the response, with the policies in force.
+1. the outcome, from the closing event; 2. the response, from the event and, where it
+carries no effects, from the ledger; 3. the stamp over the digest of the response, with the policies in force.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from wingman_runtime.sdk import (
     FAILURE_OUTCOMES,
     AuditStamped,
+    ContractError,
     DeadLettered,
     DeniedError,
     Effect,
@@ -79,16 +80,18 @@ def _outcome(event: Event[Any], effects: Sequence[Effect]) -> Outcome:
     if event.type in FAILURE_OUTCOMES and _rollback_broke(event.data, effects):
         return Outcome.ROLLBACK_INCOMPLETE
     named = getattr(event.data, "outcome", None)
-    return named if isinstance(named, Outcome) else _OUTCOMES[event.type]
+    if isinstance(named, Outcome):
+        return named
+    if event.type not in _OUTCOMES:
+        raise ContractError("an event that closes a request names its outcome", where=event.type)
+    return _OUTCOMES[event.type]
 
 
 def _rollback_broke(data: object, effects: Sequence[Effect]) -> bool:
     """A failure that reaches the audit directly came after the rollback had begun, where a flow has one."""
-    if isinstance(data, DeadLettered) and (
-        data.agent == "rollback" or data.event_type == "CompensationPlanned"
-    ):
+    if isinstance(data, DeadLettered) and data.event_type == "CompensationPlanned":
         return True
-    if isinstance(data, RequestFailed) and data.agent == "rollback":
+    if isinstance(data, DeadLettered | RequestFailed) and data.agent == "rollback":
         return True
     return any(effect.kind == "compensate" for effect in effects)
 

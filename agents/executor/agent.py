@@ -1,4 +1,4 @@
-"""Executor: answers `Perform`; the effects room does the deeds and hands back a report, which this turns into events.
+"""Executor: has the effects room carry a plan out, and turns its report into events.
 
 1. an approved plan: complete, failed or uncertain; 2. a compensating plan (P-06): complete or failed.
 The functions over the report are pure: after a crash they run again over a report read from the ledger.
@@ -63,11 +63,9 @@ def _applied(approved: ExecutionApproved, report: PlanReport) -> Emit:
 
 def _undone(planned: CompensationPlanned, report: PlanReport) -> Emit:
     undone = {effect.undoes for effect in report.effects if effect.status is EffectStatus.DONE}
+    now = {"status": EffectStatus.COMPENSATED}
     effects = tuple(
-        effect.model_copy(update={"status": EffectStatus.COMPENSATED})
-        if effect.effect_id in undone
-        else effect
-        for effect in planned.effects
+        effect.model_copy(update=now) if effect.effect_id in undone else effect for effect in planned.effects
     )
     common = {"original": planned.original, "effects": effects, "compensations": report.effects}
     remains = [_remains(effect) for effect in effects if effect.effect_id in planned.plan.irreversible]

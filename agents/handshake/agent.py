@@ -1,4 +1,4 @@
-"""Handshake (P-04): policy approves, asks people, or blocks; votes and the deadline settle what people were asked.
+"""Handshake (P-04): policy approves, asks people, or blocks; votes or the deadline settle what was asked.
 
 1. a plan arrives: `_propose`; 2. a vote arrives: `_vote`; 3. the deadline passed: `_time_out`.
 Every answer that changes an approval hands back the record it read; the commit writes it only if nobody

@@ -43,9 +43,8 @@ async def handle(
             raise ContractError(f"{len(calls)} steps; a plan has 1 to {STEP_LIMIT}", where="steps")
         steps = tuple(_step(index, tool, args, tools) for index, (tool, args) in enumerate(calls))
     except (ContractError, NotFoundError) as error:
-        return Refuse(
-            RequestRejected(reasons=(f"planner {name!r}: {error.where or 'plan'}: {error.message}",))
-        )
+        reason = f"planner {name!r}: {error.where or 'plan'}: {error.message}"
+        return Refuse(RequestRejected(reasons=(reason,)))
     plan_id = derive("pln", event.id)
     plan = Plan(plan_id=plan_id, request_id=event.request_id, intent=request.intent, steps=steps)
     outside = uncovered(plan, grants)

@@ -1,7 +1,7 @@
 """Rollback (P-06): from a failure, a compensating plan made of the effects ledger, newest effect first.
 
-1. read what was applied; 2. plan the calls that undo it; 3. what is in doubt or cannot be undone is named, never
-undone blindly. With nothing to undo it answers for the whole rollback itself.
+1. read what was applied; 2. plan the calls that undo it; 3. what is in doubt or cannot be undone
+is named, never undone blindly. With nothing to undo it answers for the whole rollback itself.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ async def handle(
 
 
 def _outside(request: WorkRequest, scope: Scope, tools: Tools) -> tuple[str, ...]:
-    """A reason for each explicit step the scope does not hold. The resource is that of the final arguments."""
+    """A reason for each explicit step outside the scope, by the resource its final arguments touch."""
     reasons: list[str] = []
     for index, step in enumerate(request.steps):
         try:

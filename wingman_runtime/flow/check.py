@@ -1,0 +1,249 @@
+"""Is a flow whole and governed? Every answer is a finding with a rule id and a line.
+
+The rules, each in one function:
+
+* names: ``unknown-event`` ``unknown-agent`` ``unknown-join`` ``reserved-name`` ``runtime-event``
+* paths: ``start-not-routed`` ``orphan-event`` ``orphan-route`` ``orphan-agent`` ``undeclared-consumer``
+  ``fan-out`` ``undeclared-cycle`` ``unneeded-cycle``
+* joins (`flow.check_joins`): ``join-sources`` ``join-starved`` ``join-stranger`` ``join-quorum`` ``unused-join``
+* endings (`flow.check_ends`): ``no-finally`` ``finally-without-end`` ``finally-routed`` ``end-not-by-finally``
+  ``no-outcome`` ``unknown-outcome`` ``outcome-field``
+* governance (`flow.check_ends`): ``bypasses-handshake`` ``forged-post``
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+from wingman_runtime.contracts.event import EventCatalog
+from wingman_runtime.contracts.manifest import Manifest
+from wingman_runtime.contracts.system_events import SYSTEM_EVENTS
+from wingman_runtime.flow.check_ends import check_ends, check_governance
+from wingman_runtime.flow.check_joins import check_joins
+from wingman_runtime.flow.facts import RUNTIME_EVENTS, Edge, Facts
+from wingman_runtime.flow.finding import Finding
+from wingman_runtime.flow.model import RESERVED_NAMES, Flow
+from wingman_runtime.yamlfile import suggestion
+
+
+def check_flow(flow: Flow, manifests: Mapping[str, Manifest], catalog: EventCatalog) -> list[Finding]:
+    """All that is wrong with the flow, in the order of its file; an empty list is a clean flow.
+
+    Args:
+        manifests: those of the whole project, by agent name; the flow need not use them all.
+        catalog: every event type the project knows.
+    """
+    facts = Facts(flow, manifests)
+    findings = [
+        *_names(facts, catalog),
+        *_start(facts),
+        *_orphan_events(facts),
+        *_orphan_agents(facts),
+        *_consumers(facts),
+        *_fan_out(facts),
+        *_cycles(facts),
+        *check_joins(facts),
+        *check_ends(facts, catalog),
+        *check_governance(facts),
+    ]
+    # Stable: rules that look at one line keep the order above.
+    return sorted(findings, key=lambda one: _line(one.where))
+
+
+def _line(where: str) -> int:
+    tail = where.rpartition(":")[2]
+    return int(tail) if tail.isdigit() else 0
+
+
+def _names(facts: Facts, catalog: EventCatalog) -> Iterator[Finding]:
+    flow = facts.flow
+    for event in flow.routes:
+        if event in RUNTIME_EVENTS:
+            yield Finding(
+                "flow/runtime-event",
+                f"{event} is written by the runtime; where it goes is not a flow's to say",
+                flow.where("routes", event),
+                "remove the route; `failure:` names the agent that settles failures",
+            )
+        elif event not in catalog:
+            yield Finding(
+                "flow/unknown-event",
+                f"no event is called {event!r}",
+                flow.where("routes", event),
+                suggestion(event, catalog.names())
+                or "declare it in the events.py of the agent that sends it",
+            )
+    for agent, inside in facts.named():
+        if agent in RESERVED_NAMES:
+            yield Finding(
+                "flow/reserved-name",
+                f"{agent!r} is the runtime's own; nothing can be routed to it",
+                flow.where(*inside),
+                "name an agent of the project",
+            )
+        elif agent not in facts.manifests:
+            yield Finding(
+                "flow/unknown-agent",
+                f"no agent is called {agent!r}",
+                flow.where(*inside),
+                suggestion(agent, facts.manifests) or f"write agents/{agent}/manifest.yaml",
+            )
+    for event, spec in flow.routes.items():
+        if spec.join and spec.join not in flow.joins:
+            yield Finding(
+                "flow/unknown-join",
+                f"no join is called {spec.join!r}",
+                flow.where("routes", event, "join"),
+                suggestion(spec.join, flow.joins) or "declare it under joins:",
+            )
+    for agent in facts.agents():
+        for event in facts.manifests[agent].emits:
+            if event in RUNTIME_EVENTS:
+                yield Finding(
+                    "flow/runtime-event",
+                    f"{agent} declares that it sends {event}, which only the runtime writes",
+                    _mention(facts, agent),
+                    f"remove {event} from `emits` of agents/{agent}/manifest.yaml",
+                )
+
+
+def _start(facts: Facts) -> Iterator[Finding]:
+    flow = facts.flow
+    spec = flow.routes.get(flow.start)
+    if spec is None or not spec.to:
+        yield Finding(
+            "flow/start-not-routed",
+            f"the start event {flow.start} is routed to no agent",
+            flow.where("start") if spec is None else flow.where("routes", flow.start),
+            f"add a line {flow.start}: <agent> under routes:",
+        )
+
+
+def _orphan_events(facts: Facts) -> Iterator[Finding]:
+    flow = facts.flow
+    for agent in facts.agents():
+        for event in facts.manifests[agent].emits:
+            if event not in flow.routes and event not in RUNTIME_EVENTS:
+                yield Finding(
+                    "flow/orphan-event",
+                    f"{agent} sends {event}, and no route says where it goes",
+                    _mention(facts, agent),
+                    f"add {event}: <agent>, or {event}: [] if it is only to be recorded",
+                )
+    for event in flow.routes:
+        if event not in RUNTIME_EVENTS and not facts.senders(event):
+            sent = {one for agent in facts.agents() for one in facts.manifests[agent].emits}
+            yield Finding(
+                "flow/orphan-route",
+                f"{event} is routed, but no agent of this flow sends it",
+                flow.where("routes", event),
+                suggestion(event, sent) or "remove the route, or add the event to its sender's `emits`",
+            )
+
+
+def _orphan_agents(facts: Facts) -> Iterator[Finding]:
+    reached = facts.reached()
+    for agent in facts.agents():
+        if agent not in reached:
+            yield Finding(
+                "flow/orphan-agent",
+                f"no request can come to {agent}: nothing that starts here leads to it",
+                _mention(facts, agent),
+                f"route an event to {agent} that it consumes: {', '.join(facts.manifests[agent].consumes)}",
+            )
+
+
+def _consumers(facts: Facts) -> Iterator[Finding]:
+    flow = facts.flow
+    for event, spec in flow.routes.items():
+        for at, agent in enumerate(facts.receivers(event)):
+            inside = ("routes", event, "settle") if spec.settle else ("routes", event, "to", at)
+            yield from _consumer(facts, agent, event, flow.where(*inside))
+    for event in sorted(SYSTEM_EVENTS):
+        for agent in facts.receivers(event):
+            key = "failure" if agent == flow.failure else "finally"
+            yield from _consumer(facts, agent, event, flow.where(key))
+    for name, join in flow.joins.items():
+        for at, agent in enumerate(join.to):
+            yield from _consumer(facts, agent, "BranchesJoined", flow.where("joins", name, "to", at))
+
+
+def _consumer(facts: Facts, agent: str, event: str, where: str) -> Iterator[Finding]:
+    manifest = facts.manifests.get(agent)
+    if manifest is not None and event not in manifest.consumes:
+        yield Finding(
+            "flow/undeclared-consumer",
+            f"{agent} would get {event}, which its manifest does not consume",
+            where,
+            f"add {event} to `consumes` of agents/{agent}/manifest.yaml, or route it elsewhere",
+        )
+
+
+def _fan_out(facts: Facts) -> Iterator[Finding]:
+    flow = facts.flow
+    wide = [(("routes", event), spec.to) for event, spec in flow.routes.items()]
+    wide += [(("joins", name), join.to) for name, join in flow.joins.items()]
+    for inside, to in wide:
+        if len(to) > flow.limits.fan_out:
+            yield Finding(
+                "flow/fan-out",
+                f"{inside[1]} opens {len(to)} branches at once; the limit is {flow.limits.fan_out}",
+                flow.where(*inside),
+                "route it to fewer agents, or raise limits.fan_out",
+            )
+
+
+def _cycles(facts: Facts) -> Iterator[Finding]:
+    """A circle may go round only if ``cycles`` declares it; every step of it must be declared."""
+    flow = facts.flow
+    edges = facts.edges()
+    declared = {step for cycle in flow.cycles for step in pairwise((*cycle, *cycle[:1]))}
+    told: set[frozenset[str]] = set()
+    for edge in edges:
+        back = _way(edges, edge.target, edge.source)
+        if back is None or (edge.source, edge.target) in declared:
+            continue
+        circle = [edge.source, *back]
+        if frozenset(circle) in told:
+            continue
+        told.add(frozenset(circle))
+        path = " → ".join(circle)
+        yield Finding(
+            "flow/undeclared-cycle",
+            f"{edge.event} closes a circle: {path}",
+            flow.where("routes", edge.event),
+            f"break it, or declare it: cycles: [[{', '.join(circle[:-1])}]]",
+        )
+    steps = {(edge.source, edge.target) for edge in edges}
+    for at, cycle in enumerate(flow.cycles):
+        missing = [step for step in pairwise((*cycle, *cycle[:1])) if step not in steps]
+        if missing or not cycle:
+            gap = f": {missing[0][0]} does not lead to {missing[0][1]}" if missing else ""
+            yield Finding(
+                "flow/unneeded-cycle",
+                f"the declared circle [{', '.join(cycle)}] does not exist{gap}",
+                flow.where("cycles", at),
+                "remove it from cycles:",
+            )
+
+
+def _way(edges: tuple[Edge, ...], start: str, goal: str) -> list[str] | None:
+    """The shortest way from ``start`` to ``goal``, both included; None when there is none."""
+    ways = {start: [start]}
+    queue = [start]
+    for here in queue:
+        if here == goal:
+            return ways[here]
+        for edge in edges:
+            if edge.source == here and edge.target not in ways:
+                ways[edge.target] = [*ways[here], edge.target]
+                queue.append(edge.target)
+    return None
+
+
+def _mention(facts: Facts, agent: str) -> str:
+    """Where the file first hands something to the agent; else where it first names it."""
+    places = [one.inside for one in facts.named() if one.agent == agent]
+    routed = [inside for inside in places if inside[0] == "routes"]
+    return facts.flow.where(*(routed or places)[0])

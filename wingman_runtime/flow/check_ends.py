@@ -1,0 +1,154 @@
+"""Does every request of a flow end stamped, and does nothing act before the handshake?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wingman_runtime.contracts.event import EventCatalog
+from wingman_runtime.contracts.system_events import SYSTEM_EVENTS
+from wingman_runtime.contracts.work import Outcome
+from wingman_runtime.flow.facts import Facts
+from wingman_runtime.flow.finding import Finding
+from wingman_runtime.flow.model import POSTED
+from wingman_runtime.yamlfile import suggestion
+
+
+def check_ends(facts: Facts, catalog: EventCatalog) -> Iterator[Finding]:
+    """Findings about outcomes and the agent that stamps them."""
+    yield from _finally(facts)
+    yield from _outcomes(facts, catalog)
+
+
+def check_governance(facts: Facts) -> Iterator[Finding]:
+    """Findings about ways round the handshake."""
+    yield from _handshake(facts)
+    yield from _forged(facts)
+
+
+def _finally(facts: Facts) -> Iterator[Finding]:
+    flow = facts.flow
+    if not flow.finally_:
+        yield Finding(
+            "flow/no-finally",
+            "no agent stamps how a request ended",
+            flow.where(),
+            "add finally: audit",
+        )
+        return
+    for event, spec in flow.routes.items():
+        for at, agent in enumerate(spec.to):
+            if agent == flow.finally_:
+                yield Finding(
+                    "flow/finally-routed",
+                    f"{agent} stamps outcomes; {event} would have it stamp a request that still runs",
+                    flow.where("routes", event, "to", at),
+                    f"let the event decide: {event}: {{outcome: ...}}",
+                )
+        if spec.end:
+            for agent in facts.senders(event):
+                if agent != flow.finally_:
+                    yield Finding(
+                        "flow/end-not-by-finally",
+                        f"{agent} could end the request with {event}, past {flow.finally_}",
+                        flow.where("routes", event),
+                        f"only {flow.finally_} may send an event that ends the request",
+                    )
+    manifest = facts.manifests.get(flow.finally_)
+    if manifest is None:
+        return
+    routed = {event: flow.routes[event] for event in manifest.emits if event in flow.routes}
+    if not any(spec.end for spec in routed.values()):
+        yield Finding(
+            "flow/finally-without-end",
+            f"{flow.finally_} sends nothing that ends the request",
+            flow.where("finally"),
+            "route its event with {end: true}",
+        )
+    for event, spec in routed.items():
+        if spec.to or spec.settle or spec.outcome or spec.outcome_field or spec.join:
+            yield Finding(
+                "flow/finally-routed",
+                f"{flow.finally_} sends {event} after the outcome stands; nothing may follow from it",
+                flow.where("routes", event),
+                f"{event}: {{end: true}}, or {event}: []",
+            )
+
+
+def _outcomes(facts: Facts, catalog: EventCatalog) -> Iterator[Finding]:
+    flow = facts.flow
+    known = [outcome.value for outcome in Outcome]
+    if not any(spec.outcome or spec.outcome_field for spec in flow.routes.values()):
+        yield Finding(
+            "flow/no-outcome",
+            "no route decides an outcome: every request would end as failed",
+            flow.where("routes"),
+            "let the last event decide: {outcome: completed}",
+        )
+    for event, spec in flow.routes.items():
+        if spec.outcome and spec.outcome not in known:
+            yield Finding(
+                "flow/unknown-outcome",
+                f"{spec.outcome!r} is no outcome",
+                flow.where("routes", event, "outcome"),
+                suggestion(spec.outcome, known) or f"one of {', '.join(known)}",
+            )
+        if spec.outcome_field and event in catalog:
+            fields = catalog.model(event).model_fields
+            found = fields.get(spec.outcome_field)
+            if found is None or found.annotation is not Outcome:
+                fitting = [name for name, field in fields.items() if field.annotation is Outcome]
+                yield Finding(
+                    "flow/outcome-field",
+                    f"{event} has no field {spec.outcome_field!r} of type Outcome",
+                    flow.where("routes", event, "outcome_field"),
+                    f"its outcome fields: {', '.join(fitting)}" if fitting else "use outcome: <literal>",
+                )
+
+
+def _handshake(facts: Facts) -> Iterator[Finding]:
+    """Whoever acts must be told so by one who holds the approvals, or, to undo, by the failure agent.
+
+    The intent script refuses an unapproved plan as well; this refuses the flow before a request meets it.
+    """
+    flow = facts.flow
+    for actor in facts.agents():
+        if not facts.manifests[actor].performs:
+            continue
+        for event, spec in flow.routes.items():
+            join = flow.joins.get(spec.join)
+            if actor not in facts.receivers(event) and (join is None or actor not in join.to):
+                continue
+            for sender in facts.senders(event):
+                manifest = facts.manifests.get(sender)
+                approves = manifest is not None and "approvals" in manifest.needs and sender != actor
+                if not approves and not (sender == flow.failure and sender != actor):
+                    yield Finding(
+                        "flow/bypasses-handshake",
+                        f"{actor} acts on {event}, which {sender} sends without holding approvals",
+                        flow.where("routes", event),
+                        f"route {event} to the agent that holds approvals, and let that one send on to {actor}",
+                    )
+        for key, agent in (("failure", flow.failure), ("finally", flow.finally_)):
+            if agent == actor:
+                yield Finding(
+                    "flow/bypasses-handshake",
+                    f"{actor} performs, and would act on {', '.join(sorted(SYSTEM_EVENTS))} unasked",
+                    flow.where(key),
+                    "name an agent there that plans or stamps, and performs nothing",
+                )
+
+
+def _forged(facts: Facts) -> Iterator[Finding]:
+    """Votes, timeouts and requests come from outside; an agent that could send them could approve itself."""
+    flow = facts.flow
+    outside = {**POSTED, flow.start: "dispatcher"}
+    for agent in facts.agents():
+        for event in facts.manifests[agent].emits:
+            if event in outside:
+                inside = next(one.inside for one in facts.named() if one.agent == agent)
+                yield Finding(
+                    "flow/forged-post",
+                    f"{agent} declares that it sends {event}, which only the {outside[event]} may send",
+                    flow.where(*inside),
+                    f"remove {event} from `emits` of agents/{agent}/manifest.yaml",
+                )

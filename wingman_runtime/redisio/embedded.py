@@ -1,34 +1,33 @@
-"""The embedded server: one durable Redis-compatible server per data directory, started by whoever comes first.
+"""The embedded server: one durable server per data directory, started by whoever comes first.
 
 Its duties:
 
-1. find a program (`wingman_runtime.redisio.binary`) and write its configuration, which goes over standard input;
-2. make the runtime directory of the unix socket: short (108 bytes, macOS 104), mode 700, ours;
+1. find a program (`binary.py`) and write its configuration, which goes over standard input;
+2. make the runtime directory of the unix socket: short (108 bytes, macOS 104), mode 700, ours
+   (`embedded_files.py`);
 3. take the lock of the data directory, or attach to the server of the one who has it;
 4. start the server under its guardian (`embedded_child.py`) and wait until it answers;
 5. stop it cleanly, leaving no file behind but the data and the log.
 
-The lock (``server.lock``, flock) is inherited by the server process: it is free exactly when no server runs on the
-data. So a stale info file is harmless, a crashed server frees the lock by itself, and a start that meets a server on
-its way out waits until it is gone. ``server.json`` says how to reach the server and is the first thing removed.
+The lock (``server.lock``, flock) is inherited by the server process: it is free exactly when no server
+runs on the data. So a stale info file is harmless, a crashed server frees the lock by itself, and a start
+that meets a server on its way out waits until it is gone. ``server.json`` says how to reach the server and
+is the first thing removed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import hashlib
 import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -37,17 +36,23 @@ from urllib.parse import quote
 from wingman_runtime.errors import BackendError, BackendRefusedError, BackendUnreachableError
 from wingman_runtime.redisio import wire
 from wingman_runtime.redisio.binary import find_binary
+from wingman_runtime.redisio.embedded_files import (
+    Wanted,
+    configuration,
+    free_port,
+    log_tail,
+    make_data_dir,
+    open_log,
+    runtime_directory,
+    take_lock,
+)
 
 CHILD = Path(__file__).with_name("embedded_child.py")
-SOCKET_LIMIT = 103 if sys.platform == "darwin" else 107
-"""Bytes of a unix socket's path, without the closing zero."""
 START_TIMEOUT = 15.0
 """Seconds for a server to answer, loading of its data not counted."""
 LOAD_TIMEOUT = 600.0
 """Seconds for a server to load its data."""
 POLL = 0.002
-LOG_LIMIT = 1 << 20
-"""Bytes of ``server.log`` past which a start moves it to ``server.log.1``."""
 
 
 @dataclass(slots=True)
@@ -65,7 +70,7 @@ class EmbeddedServer:
         cluster: cluster mode, all 16,384 slots on this server.
     """
 
-    url: str
+    url: str = field(repr=False)
     socket: Path
     pid: int
     owned: bool
@@ -76,6 +81,7 @@ class EmbeddedServer:
     password: str = field(default="", repr=False)
     _guardian: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _life: int = field(default=-1, repr=False)
+    _owner: int = field(default_factory=os.getpid, repr=False)
 
     @property
     def tcp_url(self) -> str:
@@ -97,13 +103,15 @@ class EmbeddedServer:
             return False
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Shut the server down cleanly and wait until it is gone. Not the owner, or stopped before: nothing happens.
+        """Shut the server down cleanly and wait until it is gone.
+
+        Does nothing when this process did not start it, or has stopped it before.
 
         Args:
             timeout: seconds before it is killed; what it acknowledged is on disk either way.
         """
         guardian, self._guardian = self._guardian, None
-        if guardian is None:
+        if guardian is None or self._owner != os.getpid():  # a fork's copy must not stop its parent's server
             return
         with contextlib.suppress(OSError):
             (self.data_dir / "server.json").unlink()
@@ -121,9 +129,9 @@ class EmbeddedServer:
         with contextlib.suppress(OSError):
             self.socket.parent.rmdir()
 
-    async def astop(self, timeout: float = 10.0) -> None:
+    async def astop(self) -> None:
         """`stop`, in a thread."""
-        await asyncio.to_thread(self.stop, timeout)
+        await asyncio.to_thread(self.stop)
 
     def __enter__(self) -> Self:
         return self
@@ -150,23 +158,25 @@ def start_embedded(
         data_dir: where its data lives; made when missing. Any path, spaces included.
         runtime_dir: where the socket goes; default a private directory in ``$XDG_RUNTIME_DIR`` or ``/tmp``.
         cluster: cluster mode with all slots on this one server (takes two seconds to come up).
-        maxmemory: as the server writes it, ``256mb``; writes fail past it, nothing is evicted. Default: no limit.
+        maxmemory: as the server writes it, ``256mb``; past it writes fail, nothing is evicted. Default: no
+            limit.
         extra: further directives, the last word over ours.
         port: also listen on this loopback TCP port, with a generated password; 0 picks a free one.
         binary: the program to run, whatever its version; default `find_binary`.
 
     Raises:
-        BackendRefusedError: no program, a directory that cannot be used, a server that ends at once (with its last log
-            lines), or a running server of the other mode.
+        BackendRefusedError: no program, a directory that cannot be used, a server that ends at once (with
+            its last log lines), or a running server of the other mode.
         BackendUnreachableError: the server that holds the lock does not answer.
     """
-    data_dir = _make_data_dir(data_dir)
+    wanted = Wanted(cluster, maxmemory, extra or {}, port, binary, runtime_dir)
+    data_dir = make_data_dir(data_dir)
     deadline = time.monotonic() + START_TIMEOUT
     while True:
-        lock = _take_lock(data_dir)
+        lock = take_lock(data_dir)
         if lock is not None:
             try:
-                return _start(data_dir, lock, runtime_dir, cluster, maxmemory, extra or {}, port, binary)
+                return _start(data_dir, lock, wanted)
             finally:
                 os.close(lock)
         attached, loading = _attach(data_dir)
@@ -184,83 +194,9 @@ def start_embedded(
             raise BackendUnreachableError(
                 f"another process holds {data_dir / 'server.lock'} but its server does not answer",
                 where=str(data_dir),
-                hint=f"see {data_dir / 'server.log'}; `fuser {data_dir / 'server.lock'}` names the process to end",
+                hint=f"see {data_dir / 'server.log'}; `fuser` on the lock names the process to end",
             )
         time.sleep(POLL)
-
-
-def runtime_directory(data_dir: Path, chosen: Path | None = None) -> Path:
-    """Make and check the private directory of the socket.
-
-    Args:
-        data_dir: names the directory, so that each has its own.
-        chosen: use this directory instead of the default place.
-
-    Raises:
-        BackendRefusedError: it cannot be made, is not ours, is a link, or its path leaves no room for a socket name.
-    """
-    if chosen is not None:
-        return _own_directory(chosen)
-    tag = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:8]
-    base = os.environ.get("XDG_RUNTIME_DIR", "")
-    if base and os.path.isabs(base):
-        with contextlib.suppress(BackendRefusedError):
-            if os.stat(base).st_uid == os.getuid() if os.path.isdir(base) else False:
-                return _own_directory(Path(base) / f"wingman-{tag}")
-    return _own_directory(Path("/tmp") / f"wingman-{os.getuid()}-{tag}")  # noqa: S108 - checked to be ours
-
-
-def _own_directory(path: Path) -> Path:
-    try:
-        path.mkdir(mode=0o700, parents=False, exist_ok=True)
-        found = path.lstat()
-    except OSError as error:
-        raise BackendRefusedError(
-            f"cannot make the runtime directory: {error.strerror}",
-            where=str(path),
-            hint="set XDG_RUNTIME_DIR to a directory of yours",
-        ) from error
-    if not path.is_dir() or path.is_symlink() or found.st_uid != os.getuid():
-        raise BackendRefusedError(
-            "the runtime directory is not a directory of ours; somebody else made it",
-            where=str(path),
-            hint="remove it, or set XDG_RUNTIME_DIR to a directory of yours",
-        )
-    if found.st_mode & 0o077:
-        path.chmod(0o700)
-    if len(os.fsencode(path / "redis.sock")) > SOCKET_LIMIT:
-        raise BackendRefusedError(
-            f"the path leaves no room for a socket ({SOCKET_LIMIT} bytes)",
-            where=str(path),
-            hint="set XDG_RUNTIME_DIR to a shorter path",
-        )
-    return path
-
-
-def _make_data_dir(data_dir: Path) -> Path:
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        data_dir = data_dir.resolve()
-        with open(data_dir / "server.lock", "ab"):
-            pass
-    except OSError as error:
-        raise BackendRefusedError(
-            f"cannot use the data directory: {error.strerror}",
-            where=str(data_dir),
-            hint="make it writable, or choose another project directory",
-        ) from error
-    return data_dir
-
-
-def _take_lock(data_dir: Path) -> int | None:
-    """A descriptor that holds the lock, or None when a server (or its starter) has it."""
-    lock = os.open(data_dir / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        return None
-    return lock
 
 
 def _attach(data_dir: Path) -> tuple[EmbeddedServer | None, bool]:
@@ -287,24 +223,16 @@ def _attach(data_dir: Path) -> tuple[EmbeddedServer | None, bool]:
     return server, False
 
 
-def _start(
-    data_dir: Path,
-    lock: int,
-    runtime_dir: Path | None,
-    cluster: bool,
-    maxmemory: str | None,
-    extra: Mapping[str, str],
-    port: int | None,
-    binary: Path | None,
-) -> EmbeddedServer:
-    program = binary if binary is not None else find_binary().path
-    path = runtime_directory(data_dir, runtime_dir) / "redis.sock"
+def _start(data_dir: Path, lock: int, wanted: Wanted) -> EmbeddedServer:
+    program = wanted.binary if wanted.binary is not None else find_binary().path
+    path = runtime_directory(data_dir, wanted.runtime_dir) / "redis.sock"
     for leftover in (path, data_dir / "server.json"):
         leftover.unlink(missing_ok=True)
-    port = _free_port() if port == 0 else port
-    password = secrets.token_urlsafe(24) if port is not None else ""
-    config = _configuration(data_dir, path, port, password, cluster, maxmemory, extra)
-    log = _open_log(data_dir)
+    if wanted.port == 0:
+        wanted = replace(wanted, port=free_port())
+    password = secrets.token_urlsafe(24) if wanted.port is not None else ""
+    config = configuration(data_dir, path, password, wanted)
+    log = open_log(data_dir)
     log_from = log.tell()
     life_read, life = os.pipe()
     config_read, config_write = os.pipe()
@@ -312,8 +240,11 @@ def _start(
         os.write(config_write, config.encode(errors="surrogateescape"))
         os.close(config_write)
         guardian = subprocess.Popen(  # noqa: S603 - our own file and a program the caller chose
-            [sys.executable, "-I", "-S", str(CHILD), str(life_read), str(lock), str(os.getpid())]
-            + [str(data_dir / "server.json"), str(program.absolute()), "-"],
+            [
+                *(sys.executable, "-I", "-S", str(CHILD)),
+                *(str(life_read), str(lock), str(os.getpid()), str(data_dir / "server.json")),
+                *(str(program.absolute()), "-"),
+            ],
             stdin=config_read,
             stdout=log,
             stderr=log,
@@ -330,7 +261,7 @@ def _start(
         log.close()
     try:
         about = _await_answer(guardian, path, password, data_dir, log_from)
-        if cluster:
+        if wanted.cluster:
             _take_all_slots(path, password, data_dir)
         server = EmbeddedServer(
             url=_url(path, password),
@@ -341,8 +272,8 @@ def _start(
             version=f"valkey {about['valkey_version']}"
             if "valkey_version" in about
             else f"redis {about['redis_version']}",
-            port=port,
-            cluster=cluster,
+            port=wanted.port,
+            cluster=wanted.cluster,
             password=password,
             _guardian=guardian,
             _life=life,
@@ -353,46 +284,6 @@ def _start(
         guardian.wait()
         raise
     return server
-
-
-def _configuration(
-    data_dir: Path,
-    path: Path,
-    port: int | None,
-    password: str,
-    cluster: bool,
-    maxmemory: str | None,
-    extra: Mapping[str, str],
-) -> str:
-    """The server's configuration file. Directives of Redis 6.2 only, so that an old server starts and can be refused."""
-    lines = {
-        "dir": str(data_dir),
-        "unixsocket": str(path),
-        "unixsocketperm": "700",
-        "port": str(port or 0),
-        "bind": "127.0.0.1",
-        "daemonize": "no",
-        "logfile": "",
-        "always-show-logo": "no",
-        "appendonly": "yes",
-        "appendfsync": "always",
-        "save": "",
-        "maxmemory-policy": "noeviction",
-    }
-    if password:
-        lines["requirepass"] = password
-    if maxmemory:
-        lines["maxmemory"] = maxmemory
-    if cluster:
-        lines["cluster-enabled"] = "yes"
-        lines["cluster-port"] = str(_free_port())
-    lines |= extra
-    return "".join(f"{name} {value if name == 'bind' else _quoted(value)}\n" for name, value in lines.items())
-
-
-def _quoted(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
-    return f'"{escaped}"'
 
 
 def _await_answer(
@@ -413,13 +304,13 @@ def _await_answer(
         code = guardian.poll()
         if code is not None:
             raise BackendRefusedError(
-                f"the embedded server ended at once (exit code {code}):\n{_log_tail(data_dir, log_from)}",
+                f"the embedded server ended at once (exit code {code}):\n{log_tail(data_dir, log_from)}",
                 where=str(data_dir),
                 hint=f"the whole log is {data_dir / 'server.log'}",
             )
         if time.monotonic() > deadline:
             raise BackendUnreachableError(
-                f"the embedded server does not answer:\n{_log_tail(data_dir, log_from)}",
+                f"the embedded server does not answer:\n{log_tail(data_dir, log_from)}",
                 where=str(data_dir),
                 hint=f"the whole log is {data_dir / 'server.log'}",
             )
@@ -430,7 +321,7 @@ def _take_all_slots(path: Path, password: str, data_dir: Path) -> None:
     with contextlib.suppress(wire.ReplyError):  # a restart: the slots are in its nodes file already
         wire.ask(path, "CLUSTER", "ADDSLOTSRANGE", "0", "16383", password=password)
     deadline = time.monotonic() + START_TIMEOUT
-    while b"cluster_state:ok" not in (wire.ask(path, "CLUSTER", "INFO", password=password) or b""):  # type: ignore[operator]
+    while b"cluster_state:ok" not in wire.ask_bytes(path, "CLUSTER", "INFO", password=password):
         if time.monotonic() > deadline:
             raise BackendError("the cluster does not come up", where=str(data_dir))
         time.sleep(0.02)
@@ -452,27 +343,6 @@ def _write_info(server: EmbeddedServer) -> None:
     draft.replace(target)
 
 
-def _open_log(data_dir: Path) -> Any:
-    path = data_dir / "server.log"
-    with contextlib.suppress(OSError):
-        if path.stat().st_size > LOG_LIMIT:
-            path.replace(data_dir / "server.log.1")
-    return open(path, "ab")
-
-
-def _log_tail(data_dir: Path, start: int, lines: int = 8) -> str:
-    with open(data_dir / "server.log", "rb") as stream:
-        stream.seek(start)
-        text = stream.read().decode(errors="replace").strip()
-    return "\n".join(f"    {line}" for line in text.splitlines()[-lines:]) or "    (it wrote no log)"
-
-
 def _url(path: Path, password: str) -> str:
     login = f":{quote(password, safe='')}@" if password else ""
     return f"unix://{login}{quote(str(path))}"
-
-
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

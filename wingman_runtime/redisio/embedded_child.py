@@ -1,24 +1,26 @@
 """The guardian of one embedded server: a process between the owner and the server.
 
-Run by path (``python -I -S embedded_child.py …``), never imported by the runtime, standard library only: it must start
-in milliseconds whatever the package above it imports.
+Run by path (``python -I -S embedded_child.py …``), never imported by the runtime, standard library only: it
+must start in milliseconds whatever the package above it imports.
 
 Its duties:
 
 1. start the server as its child, with the configuration it was itself given on standard input;
-2. stop the server when the owner is gone: the *life* pipe, whose other end only the owner holds, reads end-of-file, or
-   the parent process id changes (an owner that forked leaves copies of its pipe end behind);
-3. have the server killed should the guardian itself be killed (Linux: parent-death signal; macOS has none, there a
-   ``kill -9`` of the guardian leaves the server running until it is stopped by hand);
-4. end when the server ends, with its exit code, and take the info file away first, so that nobody attaches to a
-   server that is going.
+2. stop the server when the owner is gone: the *life* pipe, whose other end only the owner holds, reads
+   end-of-file, or the parent process id changes (an owner that forked leaves copies of its pipe end behind);
+3. have the server killed should the guardian itself be killed (Linux: parent-death signal; macOS has none,
+   there a ``kill -9`` of the guardian leaves the server running until it is stopped by hand);
+4. end when the server ends, with its exit code, and take the info file away first, so that nobody attaches
+   to a server that is going.
 
-Why a process and not ``preexec_fn`` with the parent-death signal alone: that signal fires when the *thread* that forked
-ends, and owners start servers from worker threads; code between fork and exec of a threaded parent may deadlock.
+Why a process and not the parent-death signal alone, set in ``preexec_fn``: that signal fires when the
+*thread* that forked ends, and owners start servers from worker threads; and code between fork and exec of a
+threaded parent may deadlock.
 
-The lock descriptor is inherited by the server, so the lock is held exactly as long as either of the two lives.
+The lock descriptor is inherited by the server, so the lock is held as long as either of the two lives.
 """
 
+import contextlib
 import ctypes
 import os
 import select
@@ -34,9 +36,9 @@ OWNER_POLL = 1.0
 
 
 def die_with_parent(parent: int) -> None:
-    """Ask the kernel to kill the calling process when its parent dies; does nothing where that does not exist."""
+    """Have the kernel kill the calling process when its parent dies; nothing where that does not exist."""
     if sys.platform.startswith("linux"):
-        # SIGKILL: a server busy in a script would not hear SIGTERM, and the append-only file is complete at any time.
+        # SIGKILL: a server busy in a script would not hear SIGTERM; what it acknowledged is on disk anyway.
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
@@ -55,7 +57,7 @@ def spawn(argv: list[str], life: int, lock: int) -> int:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         die_with_parent(guardian)
-        os.execv(argv[0], argv)
+        os.execv(argv[0], argv)  # noqa: S606 - no shell wanted
     except OSError as error:
         os.write(2, f"cannot execute {argv[0]}: {error}\n".encode())
     os._exit(127)
@@ -72,17 +74,15 @@ def reap(pid: int) -> int | None:
 
 def forget(info: str) -> None:
     """Remove the info file; missing is fine."""
-    try:
+    with contextlib.suppress(OSError):
         os.unlink(info)
-    except OSError:
-        pass
 
 
 def main(arguments: list[str]) -> int:
     """Guard one server until it ends.
 
     Args:
-        arguments: life pipe descriptor, lock descriptor, owner's process id, info file, then the server's argv.
+        arguments: life pipe descriptor, lock descriptor, owner's process id, info file, the server's argv.
     """
     life, lock, owner, info, argv = (
         int(arguments[0]),
@@ -109,10 +109,8 @@ def main(arguments: list[str]) -> int:
         watched = [wake_read] if deadline else [wake_read, life]
         ready, _, _ = select.select(watched, [], [], 0.1 if deadline else OWNER_POLL)
         if wake_read in ready:
-            try:
+            with contextlib.suppress(BlockingIOError):
                 os.read(wake_read, 512)
-            except BlockingIOError:
-                pass
         code = reap(server)
         if code is not None:
             forget(info)

@@ -1,7 +1,7 @@
 """The few words of RESP2 that the launcher says over a unix socket, before any client library is needed.
 
-Synchronous, one request per connection: PING until the server is up, INFO, SHUTDOWN. Everything else goes through
-`wingman_runtime.redisio.connection`.
+Synchronous, one request per connection: PING until the server is up, INFO, SHUTDOWN. Everything else goes
+through `wingman_runtime.redisio.connection`.
 """
 
 from __future__ import annotations
@@ -44,6 +44,19 @@ def ask(
             return _read(stream)
 
 
+def ask_bytes(path: Path, *words: str | bytes, password: str = "") -> bytes:
+    """`ask` for a command whose reply is a string.
+
+    Raises:
+        OSError: nobody listens.
+        ReplyError: the server answered with an error, or with something else than a string.
+    """
+    reply = ask(path, *words, password=password)
+    if not isinstance(reply, bytes):
+        raise ReplyError(f"expected a string, got {type(reply).__name__}")
+    return reply
+
+
 def info(path: Path, *, password: str = "") -> dict[str, str]:
     """INFO server as a mapping.
 
@@ -51,8 +64,7 @@ def info(path: Path, *, password: str = "") -> dict[str, str]:
         OSError: nobody listens.
         ReplyError: the server answered with an error.
     """
-    reply = ask(path, "INFO", "server", password=password)
-    text = reply.decode() if isinstance(reply, bytes) else ""
+    text = ask_bytes(path, "INFO", "server", password=password).decode(errors="replace")
     return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
 
 

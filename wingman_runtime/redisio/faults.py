@@ -1,0 +1,180 @@
+"""The one place where errors of the Redis library become ours, each saying what to do next.
+
+    refused           do not retry  wrong password, missing right, replica, many-node cluster, bad certificate
+    unreachable       retry later   nobody listens, timeout, loading, its disk is full, busy, no free slot
+    admission closed  retry later   out of memory
+
+A timeout on a write says nothing about whether the write happened. The scripts are made to be repeated, so
+the caller asks again; the library itself never does.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from redis import exceptions as raw
+
+from wingman_runtime.errors import (
+    AdmissionClosedError,
+    BackendError,
+    BackendRefusedError,
+    BackendUnreachableError,
+    WingmanError,
+)
+
+OOM_RETRY_AFTER = 1.0
+"""Seconds; DESIGN §13."""
+
+_REFUSED: tuple[tuple[str, str, str], ...] = (
+    # start or part of the server's words, what it means, what to do
+    ("WRONGPASS", "the server does not accept this user and password", "check user and password in the URL"),
+    ("invalid password", "the server does not accept this password", "check the password in the URL"),
+    (
+        "invalid username-password",
+        "the server does not accept this user and password",
+        "check them in the URL",
+    ),
+    ("NOAUTH", "the server wants a password", "put it into the URL: redis://user:password@host:6379/0"),
+    (
+        "Authentication required",
+        "the server wants a password",
+        "put it into the URL: redis://user:password@host",
+    ),
+    ("without any password configured", "a password was given, but the server has none", "leave it out"),
+    (
+        "NOPERM",
+        "the ACL user lacks a right",
+        "grant it with ACL SETUSER; the server's words name the command",
+    ),
+    ("no permissions", "the ACL user lacks a right", "grant it with ACL SETUSER; the server's words name it"),
+    ("READONLY", "the server is a read-only replica", "point the URL to the primary"),
+    (
+        "You can't write against a read only",
+        "the server is a read-only replica",
+        "point the URL to the primary",
+    ),
+    ("MOVED", "the keys live on another node of a cluster", "use a server that holds all slots"),
+    ("CROSSSLOT", "a command touched keys of two slots", "this is a bug of the runtime; please report it"),
+    (
+        "CERTIFICATE_VERIFY_FAILED",
+        "the server's certificate is not trusted",
+        "give the CA file it is signed by",
+    ),
+    ("certificate required", "the server wants a client certificate", "give certificate and key files"),
+    ("WRONG_VERSION_NUMBER", "the server does not speak TLS on this port", "use redis:// or its TLS port"),
+    ("record layer failure", "the server does not speak TLS on this port", "use redis:// or its TLS port"),
+    ("unknown command", "the server does not know a command", "use Redis >= 7 or Valkey >= 8"),
+    ("DB index is out of range", "the server has no database of this number", "use database 0"),
+)
+
+_UNREACHABLE: tuple[tuple[str, str, str], ...] = (
+    ("LOADING", "the server is loading its data", "try again in a moment"),
+    ("loading the dataset", "the server is loading its data", "try again in a moment"),
+    ("MISCONF", "the server cannot write to its disk", "free space on its disk and see its log"),
+    ("BUSY ", "the server is busy with a long script", "try again; if it stays so, SCRIPT KILL"),
+    ("CLUSTERDOWN", "the cluster is down", "check CLUSTER INFO"),
+    ("MASTERDOWN", "the server has lost its primary", "try again when it is back"),
+    ("NOREPLICAS", "too few replicas to write", "try again when they are back"),
+    ("max number of clients", "the server has no free connection", "raise maxclients, or end idle clients"),
+    ("Name or service not known", "the host name of the URL does not resolve", "check the host in the URL"),
+    ("nodename nor servname", "the host name of the URL does not resolve", "check the host in the URL"),
+    ("No address associated", "the host name of the URL does not resolve", "check the host in the URL"),
+)
+
+
+def translate(error: BaseException, where: str | None = None) -> WingmanError:
+    """The error of ours that says what an error of the Redis library means. One of ours comes back unchanged.
+
+    Args:
+        error: what was raised.
+        where: the server, without its password.
+    """
+    if isinstance(error, WingmanError):
+        return error
+    words = _words(error)
+    if isinstance(error, raw.OutOfMemoryError) or words.startswith("OOM"):
+        return AdmissionClosedError(
+            "the server's memory is full (maxmemory); it takes no new work until some is done",
+            retry_after=OOM_RETRY_AFTER,
+            where=where,
+        )
+    for part, meaning, hint in _REFUSED:
+        if part in words:
+            return BackendRefusedError(f"{meaning} ({words})", where=where, hint=hint)
+    for part, meaning, hint in _UNREACHABLE:
+        if part in words:
+            return BackendUnreachableError(f"{meaning} ({words})", where=where, hint=hint)
+    return _by_kind(error, words, where)
+
+
+def _by_kind(error: BaseException, words: str, where: str | None) -> WingmanError:
+    if isinstance(error, raw.AuthenticationError | raw.AuthorizationError):
+        return BackendRefusedError(
+            f"the server refuses the login ({words})", where=where, hint="check user and password in the URL"
+        )
+    if isinstance(error, raw.NoPermissionError):
+        return BackendRefusedError(
+            f"the ACL user lacks a right ({words})", where=where, hint="grant it with ACL SETUSER"
+        )
+    if isinstance(error, raw.MaxConnectionsError) or "No connection available" in words:
+        return BackendUnreachableError(
+            "all connections to the server are in use",
+            where=where,
+            hint="allow more connections, or do less at once",
+        )
+    if isinstance(error, raw.TimeoutError | TimeoutError):
+        return BackendUnreachableError(
+            f"the server did not answer in time ({words})",
+            where=where,
+            hint="see whether it runs and its disk keeps up; what was sent may have happened",
+        )
+    if isinstance(error, raw.ConnectionError | OSError):
+        return BackendUnreachableError(
+            f"the server cannot be reached ({words})",
+            where=where,
+            hint="see whether it runs and the URL is right; without a URL, an embedded server is started",
+        )
+    return BackendError(f"the server answered with an error ({words})", where=where)
+
+
+def _words(error: BaseException) -> str:
+    """The first line of what the library says and of what it was caused by."""
+    seen: list[str] = []
+    step: BaseException | None = error
+    while step is not None and len(seen) < 3:
+        text = str(step).strip().splitlines()
+        if text and text[0] not in seen:
+            seen.append(text[0])
+        step = step.__cause__
+    return "; ".join(seen) or type(error).__name__
+
+
+class backend_errors:  # noqa: N801 - reads as a statement: `async with backend_errors(url):`
+    """Turn what the Redis library raises inside the block into errors of ours; for ``with``, ``async with``.
+
+    Args:
+        where: the server, without its password.
+    """
+
+    __slots__ = ("_where",)
+
+    def __init__(self, where: str | None = None) -> None:
+        self._where = where
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, raw.RedisError | OSError):
+            raise translate(error, self._where) from error
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)

@@ -63,8 +63,11 @@ class Grant(_Frozen):
     resource: str
 
     def covers(self, tool: str, resource: str) -> bool:
-        """May a call of ``tool`` that touches ``resource`` rely on this grant?"""
-        if tool != self.tool:
+        """May a call of ``tool`` that touches ``resource`` rely on this grant?
+
+        A resource with a ``..`` in it names something else than it seems to; no grant covers it.
+        """
+        if tool != self.tool or ".." in re.split(r"[/:\\]", resource):
             return False
         pieces = self.resource.split("*")
         pattern = ".*".join(re.escape(piece) for piece in pieces)

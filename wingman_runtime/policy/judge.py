@@ -1,0 +1,225 @@
+"""Decisions. Permit only if Cedar says Allow and nothing errored; all else, a fault included, is a denial.
+
+1. Answer from memory when the same question was answered under this bundle.
+2. Refuse a principal nobody declared: Cedar would judge it like anybody else.
+3. Give Cedar the question with the few entities it needs.
+4. Check the question's types against the schema, once for each combination of types.
+5. Put reasons on the answer: the rules that decided, or what the nearest permits lacked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from types import MappingProxyType
+from typing import Any
+
+import cedarpy
+import orjson
+
+from wingman_runtime.contracts.events import SHIPPED
+from wingman_runtime.contracts.ports import Decision, Question, Ref
+from wingman_runtime.policy.bundle import GATES, Bundle, Gate, Rule
+from wingman_runtime.policy.entities import NAMESPACE, Facts, People, facts_of, uid
+from wingman_runtime.policy.recent import Recent
+from wingman_runtime.policy.why import View, nearest
+
+MEMORY = 8192  # answered questions kept
+_CAST = 2048  # sets of people kept as parsed entities
+_SHAPES = 4096  # combinations of types found to fit the schema
+
+
+_BY_VALUE = re.compile(r"\b(enum|decimal|ipaddr|datetime|duration)\b")
+
+
+class Judge:
+    """Answers questions under one bundle; safe to share between threads."""
+
+    def __init__(self, bundle: Bundle, *, memory: int = MEMORY) -> None:
+        self.bundle = bundle
+        self.people = People(bundle.principals)
+        # Where a value's own content decides whether it fits, one that fitted says nothing of the next.
+        self._simple = _BY_VALUE.search(bundle.schema_text) is None
+        self._answers: Recent[bytes, Decision] = Recent(memory)
+        self._cast: Recent[tuple[Ref, ...], cedarpy.Entities] = Recent(_CAST)
+        self._fits: Recent[tuple[Any, ...], bool] = Recent(_SHAPES)
+        self._emits: Recent[tuple[str, str, str], Decision] = Recent(memory)
+
+    @property
+    def digest(self) -> str:
+        return self.bundle.digest
+
+    def judge(self, question: Question) -> Decision:
+        """Never raises: what cannot be judged is denied, and says why in ``errors``."""
+        try:
+            key = _key(question)
+        except Exception as problem:
+            return self._denied(question, "", errors=(f"the question cannot be written down: {problem}",))
+        return self._answers.get(key, lambda: self._decide(question, key))
+
+    def judge_many(self, questions: Iterable[Question]) -> list[Decision]:
+        """In the order of the questions."""
+        return [self.judge(question) for question in questions]
+
+    def can_emit(self, agent: str, event_type: str, flow: str) -> Decision:
+        """May ``agent`` emit ``event_type`` in ``flow``? Depends on the bundle alone."""
+
+        def ask() -> Decision:
+            return self.judge(
+                Question(
+                    gate=GATES["emit"],
+                    action="emit",
+                    principal=Ref("Agent", agent),
+                    resource=Ref("Event", event_type),
+                    attributes={"flow": flow, "shipped": event_type in SHIPPED},
+                )
+            )
+
+        return self._emits.get((agent, event_type, flow), ask)
+
+    def roles(self) -> tuple[str, ...]:
+        return tuple(sorted(self.bundle.principals.roles))
+
+    def roles_of(self, user: str) -> tuple[str, ...]:
+        return self.bundle.principals.roles_of(user)
+
+    def view(self, question: Question) -> View:
+        """The question as Cedar reads it, for `explain`. Raises ValueError when it has no such form."""
+        facts = facts_of(question)
+        return self._view(question, facts, self._entities(facts, check=False))
+
+    def _decide(self, question: Question, key: bytes) -> Decision:
+        digest = "sha256:" + hashlib.sha256(key).hexdigest()
+        try:
+            gate = self.bundle.gates.get(question.gate)
+            if gate is None:
+                return self._denied(question, digest, errors=(f"there is no gate file {question.gate!r}",))
+            if question.principal not in self.people:
+                reason = (
+                    f'{question.principal.type} "{question.principal.id}" is not declared in principals.yaml'
+                )
+                return self._denied(question, digest, reasons=(reason,))
+            return self._evaluate(question, gate, digest)
+        except Exception as problem:
+            # Whatever went wrong, the one answer that must not come of it is yes.
+            return self._denied(
+                question, digest, errors=(f"the question does not fit the schema: {problem}",)
+            )
+
+    def _evaluate(self, question: Question, gate: Gate, digest: str) -> Decision:
+        facts = facts_of(question)
+        checked = self._simple and facts.simple and self._fits.peek(facts.shape) is True
+        entities = self._entities(facts, check=not checked)
+        view = self._view(question, facts, entities)
+        # Given the schema Cedar checks the types of the context, at twice the price; once a shape suffices.
+        answer = cedarpy.is_authorized(
+            view.request, gate.policies, entities, None if checked else self.bundle.schema
+        )
+        errors = tuple(_readable(error, gate) for error in answer.diagnostics.errors)
+        if answer.decision is cedarpy.Decision.NoDecision:
+            return self._denied(
+                question,
+                digest,
+                errors=errors or ("Cedar came to no decision",),
+                prefix="does not fit the schema: ",
+            )
+        self._fits.put(facts.shape, True)
+        rules = tuple(gate.rules[key] for key in sorted(answer.diagnostics.reasons))
+        if errors:
+            return self._denied(question, digest, errors=errors, rules=rules)
+        if answer.allowed:
+            return self._decision(question, digest, allow=True, rules=rules)
+        if rules:
+            return self._decision(question, digest, forbidden=True, rules=rules)
+        return self._denied(question, digest, reasons=nearest(gate, view))
+
+    def _entities(self, facts: Facts, *, check: bool) -> cedarpy.Entities:
+        def parse() -> cedarpy.Entities:
+            return cedarpy.Entities.from_json_str(self.people.entities(facts.people), self.bundle.schema)
+
+        cast = self._cast.get(facts.people, parse)
+        return cast.with_added_json_str(facts.resource, self.bundle.schema if check else None)
+
+    def _view(self, question: Question, facts: Facts, entities: cedarpy.Entities) -> View:
+        request: dict[str, object] = {
+            "principal": uid(*question.principal),
+            "action": {"type": f"{NAMESPACE}::Action", "id": question.action},
+            "resource": uid(*question.resource),
+            "context": facts.context,
+        }
+        ancestors = self.people.ancestors(question.principal)
+        return View(question.action, question.principal, question.resource, ancestors, request, entities)
+
+    def _denied(
+        self,
+        question: Question,
+        digest: str,
+        *,
+        reasons: tuple[str, ...] = (),
+        errors: tuple[str, ...] = (),
+        rules: tuple[Rule, ...] = (),
+        prefix: str = "",
+    ) -> Decision:
+        told = tuple(prefix + error for error in errors)
+        return self._decision(question, digest, rules=rules, reasons=(*reasons, *told), errors=told)
+
+    def _decision(
+        self,
+        question: Question,
+        digest: str,
+        *,
+        allow: bool = False,
+        forbidden: bool = False,
+        rules: tuple[Rule, ...] = (),
+        reasons: tuple[str, ...] = (),
+        errors: tuple[str, ...] = (),
+    ) -> Decision:
+        notes: dict[str, str] = {}
+        for rule in rules:
+            notes.update(
+                (f"{rule.id}.{name}", text) for name, text in rule.annotations.items() if name != "id"
+            )
+        return Decision(
+            allow=allow,
+            gate=question.gate,
+            action=question.action,
+            principal=f'{question.principal.type}::"{question.principal.id}"',
+            resource=f'{question.resource.type}::"{question.resource.id}"',
+            policies=tuple(rule.id for rule in rules),
+            reasons=reasons or tuple(f"{rule.id}: {rule.reason}" for rule in rules),
+            bundle=self.bundle.digest,
+            forbidden=forbidden,
+            errors=errors,
+            annotations=MappingProxyType(notes),
+            input_digest=digest,
+        )
+
+
+def _key(question: Question) -> bytes:
+    """Canonical bytes of a question. Equal bytes mean equal questions, as far as Cedar can tell them apart."""
+    return orjson.dumps(
+        [
+            question.gate,
+            question.action,
+            list(question.principal),
+            list(question.resource),
+            question.attributes if isinstance(question.attributes, dict) else dict(question.attributes),
+            question.context if isinstance(question.context, dict) else dict(question.context),
+        ],
+        option=orjson.OPT_SORT_KEYS,
+        default=_plain,
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _readable(error: str, gate: Gate) -> str:
+    """Cedar's message with the rule's own id in place of its number."""
+    for key, rule in gate.rules.items():
+        error = error.replace(f"`{key}`", f"`{rule.id}`")
+    return error

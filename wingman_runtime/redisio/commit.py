@@ -1,0 +1,164 @@
+"""The heart: one script records the finished steps of an agent, or refuses them, each with a verdict.
+
+Source: the transactional outbox and the idempotent consumer (Hohpe & Woolf, Enterprise Integration
+Patterns), brought down to one atomic script because input, output and state live in one slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import orjson
+
+from wingman_runtime.contracts.work import Approval
+from wingman_runtime.redisio.inbox import Entry
+from wingman_runtime.redisio.store import Store, text
+
+VerdictKind = Literal[
+    "committed",  # recorded now
+    "already_committed",  # recorded before; detail is the receipt
+    "fenced",  # the entry is another's by now; go no further
+    "gone",  # the request's state has passed its time
+    "unlogged",  # nobody delivered this event: it was put there from outside
+    "stale_control",  # held by a rule; detail is the rule
+    "stale_policy",  # judged under another bundle; detail is the active digest
+    "conflict",  # the approval changed since it was read
+    "refused_emit",  # the flow has no such route from this agent; detail is the event type
+    "over_budget",  # depth or number of events; detail says which
+]
+
+
+class Verdict(NamedTuple):
+    kind: VerdictKind
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class JoinEnvelope:
+    """The joined event, but for its inputs: ``head`` + inputs + ``tail`` is its JSON."""
+
+    event_id: str
+    head: bytes
+    tail: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """One event to send on. ``prefix`` + body + ``}`` is its log record; where it goes, the flow says."""
+
+    event_id: str
+    event_type: str
+    body: bytes
+    prefix: bytes
+    depth: int
+    outcome: str = ""
+    system: bool = False
+    kind: Literal["event", "routed"] = "event"
+    join: JoinEnvelope | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalChange:
+    """An approval to write if its version is still the one that was read."""
+
+    approval: Approval
+
+    def header(self, add: Any) -> dict[str, Any]:
+        approval = self.approval
+        return {
+            "id": approval.approval_id,
+            "v": approval.version,
+            "st": approval.status.value,
+            "digest": approval.plan_digest,
+            "ttl": int(approval.expires_in * 1000),
+            "b": add(approval.model_dump_json().encode()),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What became of one entry.
+
+    ``done`` sends the emissions on; ``retry`` delivers the entry again after ``delay_ms``; ``bury`` moves it
+    to the agent's dead letters with ``why`` and sends the emissions; ``park`` keeps it uncounted while held.
+    """
+
+    entry: Entry
+    disposition: Literal["done", "retry", "bury", "park"]
+    emissions: tuple[Emission, ...] = ()
+    records: tuple[tuple[str, bytes], ...] = ()
+    approval: ApprovalChange | None = None
+    policy: str = ""
+    receipt: str = "-"
+    delay_ms: int = 0
+    why: bytes = b""
+    starve: Emission | None = None
+    size: int = field(default=0)
+
+
+async def commit(
+    store: Store, partition: int, agent: str, worker: str, results: Sequence[StepResult]
+) -> tuple[int, list[Verdict]]:
+    """Commit finished results of one agent and partition in one atomic script.
+
+    Returns the control epoch, and a verdict per result in order. Repeating a commit whose reply was lost is
+    safe: what was recorded answers ``already_committed``.
+
+    Raises:
+        BackendError: nothing is known of the batch; commit it again.
+    """
+    bodies: list[bytes] = []
+
+    def add(body: bytes) -> int:
+        bodies.append(body)
+        return len(bodies)
+
+    header = {"agent": agent, "worker": worker, "msgs": [_message(result, add) for result in results]}
+    epoch, verdicts = await store.run("commit", partition, orjson.dumps(header), *bodies)
+    return int(epoch), [Verdict(text(kind), text(detail)) for kind, detail in verdicts]  # type: ignore[arg-type]
+
+
+def _message(result: StepResult, add: Any) -> dict[str, Any]:
+    entry = result.entry
+    message: dict[str, Any] = {
+        "e": entry.entry_id,
+        "ev": entry.event_id,
+        "r": entry.request_id,
+        "ty": entry.event_type,
+        "ph": entry.phase,
+        "d": result.disposition,
+        "p": result.policy,
+        "rc": result.receipt,
+        "delay": result.delay_ms,
+        "em": [_emission(emission, add) for emission in result.emissions],
+        "lg": [[kind, add(body)] for kind, body in result.records],
+    }
+    if result.approval is not None:
+        message["ap"] = result.approval.header(add)
+    if result.disposition == "bury":
+        message["why"] = add(result.why)
+    if result.starve is not None:
+        message["sv"] = _emission(result.starve, add)
+    return message
+
+
+def _emission(emission: Emission, add: Any) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "id": emission.event_id,
+        "ty": emission.event_type,
+        "b": add(emission.body),
+        "pre": add(emission.prefix),
+        "dp": emission.depth,
+        "k": emission.kind,
+    }
+    if emission.outcome:
+        out["outcome"] = emission.outcome
+    if emission.system:
+        out["sys"] = True
+    if emission.join is not None:
+        out["join_id"] = emission.join.event_id
+        out["jh"] = add(emission.join.head)
+        out["jt"] = add(emission.join.tail)
+    return out

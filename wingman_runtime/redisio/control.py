@@ -1,0 +1,69 @@
+"""The control record on the server: read it, set and clear rules, activate a policy bundle."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+
+from wingman_runtime.contracts.control import ControlRecord, ControlRule, ControlTarget
+from wingman_runtime.redisio.inbox import unpark
+from wingman_runtime.redisio.store import Store, text
+
+
+async def read(store: Store, partition: int) -> ControlRecord:
+    """The record of one partition as it is now."""
+    keys = store.keys(partition)
+    fields, rules = await asyncio.gather(
+        store.call("HMGET", keys.control, "epoch", "policy"), store.call("HVALS", keys.rules)
+    )
+    return ControlRecord(
+        epoch=int(fields[0] or 0),
+        policy=text(fields[1]),
+        rules=tuple(_rule(raw) for raw in rules),
+    )
+
+
+def _rule(raw: bytes) -> ControlRule:
+    value = orjson.loads(raw)
+    target = value.pop("target")
+    return ControlRule(target=ControlTarget.parse(target), **value)
+
+
+async def hold(store: Store, rule: ControlRule) -> list[int]:
+    """Set a rule in every partition; returns each one's new epoch. Then, and not before, it is acknowledged."""
+    target = str(rule.target)
+    stored = {"target": target, "mode": rule.mode.value, "reason": rule.reason, "by": rule.by}
+    return await _everywhere(store, "set", target, stored, {"action": rule.mode.value, **stored})
+
+
+async def resume(store: Store, target: ControlTarget, *, reason: str, by: str, agents: list[str]) -> int:
+    """Clear a rule in every partition and let what it held go on; returns how many entries were parked.
+
+    An unknown target moves nothing and is not an error: resuming twice is the same as once.
+    """
+    record = {"action": "resume", "target": str(target), "reason": reason, "by": by}
+    await _everywhere(store, "clear", str(target), {}, record)
+    moved = await asyncio.gather(
+        *(unpark(store, number, agent) for number in range(store.partitions) for agent in agents)
+    )
+    return sum(moved)
+
+
+async def activate_policy(store: Store, digest: str, *, by: str, reason: str) -> list[int]:
+    """Make a bundle the one every commit must have been judged under."""
+    record = {"action": "policy_applied", "digest": digest, "by": by, "reason": reason}
+    return await _everywhere(store, "policy", digest, {}, record)
+
+
+async def _everywhere(
+    store: Store, verb: str, target: str, value: dict[str, Any], record: dict[str, Any]
+) -> list[int]:
+    replies = await asyncio.gather(
+        *(
+            store.run("control", number, verb, target, orjson.dumps(value), orjson.dumps(record))
+            for number in range(store.partitions)
+        )
+    )
+    return [int(epoch) for epoch, _ in replies]

@@ -1,0 +1,27 @@
+"""Flow tables on the server: activated once per digest, read by workers for what they must prepare."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import orjson
+
+from wingman_runtime.redisio.store import Store, text
+
+
+async def activate(store: Store, name: str, digest: str, rows: Mapping[str, str], *, by: str) -> bool:
+    """Store a table and pin new requests to it; returns whether it was another one before."""
+    record = orjson.dumps({"action": "flow_activated", "flow": name, "digest": digest, "by": by})
+    flat = [item for row in rows.items() for item in row]
+    changed = await asyncio.gather(
+        *(store.run("activate", number, name, digest, record, *flat) for number in range(store.partitions))
+    )
+    return any(changed)
+
+
+async def table(store: Store, partition: int, digest: str) -> dict[str, str]:
+    """The rows of a stored table; empty when the digest is unknown."""
+    raw = await store.call("HGETALL", store.keys(partition).flow(digest))
+    pairs = raw.items() if isinstance(raw, Mapping) else zip(raw[::2], raw[1::2], strict=True)
+    return {text(key): text(value) for key, value in pairs}

@@ -1,0 +1,113 @@
+"""Inboxes: fetch new entries, and keep, give back or take over pending ones. Each verb is owner-checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wingman_runtime.redisio.faults import backend_errors
+from wingman_runtime.redisio.keys import GROUP
+from wingman_runtime.redisio.store import Store, text
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One pending entry of an inbox. ``deliveries`` counts this one and every earlier one."""
+
+    partition: int
+    agent: str
+    entry_id: str
+    event_id: str
+    request_id: str
+    event_type: str
+    flow: str
+    flow_digest: str
+    tenant: str
+    phase: int
+    deliveries: int
+    body: bytes
+
+
+def _number(value: bytes | None) -> int:
+    return int(value) if value is not None and value.isdigit() else 0
+
+
+def _entry(partition: int, agent: str, entry_id: Any, fields: Any, deliveries: int) -> Entry:
+    if not isinstance(fields, Mapping):
+        fields = dict(zip(fields[::2], fields[1::2], strict=True))
+    return Entry(
+        partition=partition,
+        agent=agent,
+        entry_id=text(entry_id),
+        event_id=text(fields.get(b"id")),
+        request_id=text(fields.get(b"r")),
+        event_type=text(fields.get(b"ty")),
+        flow=text(fields.get(b"f")),
+        flow_digest=text(fields.get(b"fd")),
+        tenant=text(fields.get(b"t")),
+        phase=_number(fields.get(b"ph")),
+        deliveries=_number(fields.get(b"n")) + deliveries,
+        body=fields.get(b"b", b""),
+    )
+
+
+async def fetch(
+    store: Store, partition: int, agent: str, worker: str, *, count: int, block_ms: int
+) -> list[Entry]:
+    """New entries for ``worker``, at most ``count``; waits up to ``block_ms`` for the first.
+
+    Raises:
+        BackendError: unreachable, or the group is gone.
+    """
+    stream = store.keys(partition).inbox(agent)
+    command: list[Any] = ["XREADGROUP", "GROUP", GROUP, worker, "COUNT", count]
+    if block_ms > 0:
+        command += ["BLOCK", block_ms]
+    async with backend_errors():
+        reply = await store.readers.execute_command(*command, "STREAMS", stream, ">")
+    return [
+        _entry(partition, agent, entry_id, fields, 1)
+        for entry_id, fields in stream_rows(reply)
+        if fields is not None
+    ]
+
+
+def stream_rows(reply: Any) -> list[tuple[Any, Any]]:
+    """(entry id, fields) of one stream out of a RESP2 read reply; empty when the read timed out."""
+    return [(row[0], row[1]) for row in reply[0][1]] if reply else []
+
+
+async def renew(store: Store, partition: int, agent: str, worker: str, entries: Sequence[str]) -> list[str]:
+    """Reset the idle time of entries still owned; returns those that are owned by another by now."""
+    lost = await store.run("claims", partition, "renew", agent, worker, *entries)
+    return [text(entry) for entry in lost]
+
+
+async def release(store: Store, partition: int, agent: str, worker: str, entries: Sequence[str]) -> int:
+    """Give entries back at once, their delivery not counted; returns how many were still owned."""
+    return int(await store.run("claims", partition, "release", agent, worker, *entries))
+
+
+async def reclaim(
+    store: Store, partition: int, agent: str, worker: str, *, idle_ms: int, count: int
+) -> list[Entry]:
+    """Take over entries that have been idle for ``idle_ms``; each counts one more delivery."""
+    rows = await store.run("claims", partition, "reclaim", agent, worker, idle_ms, count)
+    return [_entry(partition, agent, entry_id, fields, int(times)) for entry_id, times, fields in rows]
+
+
+async def leave(store: Store, partition: int, agent: str, worker: str) -> bool:
+    """Take the consumer out of the group, unless entries are pending: deleting it would lose them."""
+    return bool(await store.run("claims", partition, "leave", agent, worker))
+
+
+async def unpark(store: Store, partition: int, agent: str) -> int:
+    """Put parked entries that nothing holds any longer back into the inbox; returns how many."""
+    moved, cursor = 0, ""
+    while True:
+        count, following = await store.run("unpark", partition, agent, cursor, 200)
+        moved += int(count)
+        cursor = text(following)
+        if not cursor:
+            return moved

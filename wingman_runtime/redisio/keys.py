@@ -1,0 +1,130 @@
+"""The catalogue of every Redis key: type, lifetime, owner.
+
+All keys of a partition share its hash tag, so they live in one cluster slot and one script may change them
+together. ``P`` below is the anchor, e.g. ``wm:{p0}``; scripts get the anchor as their one declared key and
+derive the rest from it (docs/adr/0003).
+
+    key                  type    lifetime              written by   what
+    P:in:<agent>         stream  until acked           scripts      an agent's inbox; group ``workers``
+    P:parked:<agent>     stream  until resumed         scripts      held work, deliveries not counted
+    P:dead:<agent>       stream  until replayed        commit       an agent's dead letters
+    P:log                stream  until recorded        scripts      the gapless log
+    P:logseq             int     for ever              scripts      the last log number given out
+    P:outcomes           stream  10 s                  scripts      wake-up for clients; the state is the truth
+    P:control            hash    for ever              control      epoch, policy (active bundle digest)
+    P:rules              hash    until resumed         control      target -> rule (JSON)
+    P:flows              hash    for ever              activate     flow name -> active digest
+    P:flow:<digest>      hash    for ever              activate     ``agent>Event`` -> route (JSON); ``@meta`` rows
+    P:req:<id>           hash    state_ttl after end   scripts      state of one request
+    P:req:<id>:steps     hash    state_ttl after end   scripts      ``event>agent`` -> '' delivered, or receipt
+    P:req:<id>:log       list    state_ttl after end   scripts      its log records: ``n at kind body``
+    P:req:<id>:fx        hash    state_ttl after end   effects      effects ledger: id -> JSON, id:m -> meta
+    P:apr:<id>           hash    state_ttl after end   commit       an approval and its version
+    P:approvals          zset    until decided         commit       open approvals by expiry (ms)
+    P:open               zset    until ended           scripts      open requests by deadline (ms)
+    P:ended              zset    state_ttl             scripts      ended requests by when their state goes (ms)
+    P:idem:<sha>         string  idempotency_ttl       admit        ``digest request_id``
+    P:timers             zset    until due             scripts      delayed deliveries by due time (ms)
+    P:timer              hash    until due             scripts      timer id -> entry fields (JSON)
+    P:workers            hash    while alive           worker       worker id -> heartbeat (JSON)
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from wingman_runtime.errors import ConfigError
+
+GROUP = "workers"
+_NAMESPACE = re.compile(r"^[A-Za-z0-9_.-]{1,64}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Key names of one partition of one namespace."""
+
+    namespace: str
+    partition: int
+
+    def __post_init__(self) -> None:
+        if not _NAMESPACE.match(self.namespace):
+            raise ConfigError(
+                f"namespace {self.namespace!r} must be 1 to 64 letters, digits, dots, dashes or underscores",
+                where="namespace",
+            )
+
+    @property
+    def anchor(self) -> str:
+        return f"{self.namespace}:{{p{self.partition}}}"
+
+    def inbox(self, agent: str) -> str:
+        return f"{self.anchor}:in:{agent}"
+
+    def parked(self, agent: str) -> str:
+        return f"{self.anchor}:parked:{agent}"
+
+    def dead(self, agent: str) -> str:
+        return f"{self.anchor}:dead:{agent}"
+
+    @property
+    def log(self) -> str:
+        return f"{self.anchor}:log"
+
+    @property
+    def logseq(self) -> str:
+        return f"{self.anchor}:logseq"
+
+    @property
+    def outcomes(self) -> str:
+        return f"{self.anchor}:outcomes"
+
+    @property
+    def control(self) -> str:
+        return f"{self.anchor}:control"
+
+    @property
+    def rules(self) -> str:
+        return f"{self.anchor}:rules"
+
+    @property
+    def flows(self) -> str:
+        return f"{self.anchor}:flows"
+
+    def flow(self, digest: str) -> str:
+        return f"{self.anchor}:flow:{digest}"
+
+    def request(self, request_id: str) -> str:
+        return f"{self.anchor}:req:{request_id}"
+
+    def steps(self, request_id: str) -> str:
+        return f"{self.anchor}:req:{request_id}:steps"
+
+    def request_log(self, request_id: str) -> str:
+        return f"{self.anchor}:req:{request_id}:log"
+
+    def effects(self, request_id: str) -> str:
+        return f"{self.anchor}:req:{request_id}:fx"
+
+    def approval(self, approval_id: str) -> str:
+        return f"{self.anchor}:apr:{approval_id}"
+
+    @property
+    def approvals(self) -> str:
+        return f"{self.anchor}:approvals"
+
+    @property
+    def open(self) -> str:
+        return f"{self.anchor}:open"
+
+    @property
+    def ended(self) -> str:
+        return f"{self.anchor}:ended"
+
+    @property
+    def timers(self) -> str:
+        return f"{self.anchor}:timers"
+
+    @property
+    def workers(self) -> str:
+        return f"{self.anchor}:workers"

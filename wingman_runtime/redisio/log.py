@@ -1,0 +1,52 @@
+"""The log stream as the recorder reads it. Implements `wingman_runtime.ledger.source.LogSource`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wingman_runtime.contracts.log import LogEntry
+from wingman_runtime.redisio.faults import backend_errors
+from wingman_runtime.redisio.inbox import stream_rows
+from wingman_runtime.redisio.store import Store, text
+
+
+class RedisLog:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @property
+    def partitions(self) -> int:
+        return self._store.partitions
+
+    async def read(self, partition: int, after: str, count: int, block_ms: int) -> list[LogEntry]:
+        command: list[Any] = ["XREAD", "COUNT", count]
+        if block_ms > 0:
+            command += ["BLOCK", block_ms]
+        async with backend_errors():
+            reply = await self._store.readers.execute_command(
+                *command, "STREAMS", self._store.keys(partition).log, after
+            )
+        return [_log_entry(entry_id, fields) for entry_id, fields in stream_rows(reply)]
+
+    async def trim(self, partition: int, through: str) -> None:
+        # MINID keeps the id it names, so name the one after.
+        milliseconds, _, sequence = through.partition("-")
+        following = f"{milliseconds}-{int(sequence) + 1}"
+        await self._store.call("XTRIM", self._store.keys(partition).log, "MINID", following)
+
+    async def head(self, partition: int) -> int:
+        return int(await self._store.call("GET", self._store.keys(partition).logseq) or 0)
+
+
+def _log_entry(entry_id: Any, fields: Any) -> LogEntry:
+    if not isinstance(fields, Mapping):
+        fields = dict(zip(fields[::2], fields[1::2], strict=True))
+    return LogEntry(
+        entry_id=text(entry_id),
+        n=int(fields[b"n"]),
+        at_ms=int(fields[b"at"]),
+        kind=text(fields[b"k"]),
+        request_id=text(fields[b"req"]),
+        body=fields[b"b"],
+    )

@@ -1,0 +1,132 @@
+-- commit: record the finished steps of one agent, all clauses checked before anything is written.
+-- ARGV[1] header {agent, worker, depth, msgs}; ARGV[2..] opaque bodies, addressed by index in the header.
+-- Returns {epoch, {verdict, detail} per message}.
+local H = cjson.decode(ARGV[1])
+local agent, worker = H.agent, H.worker
+local function body(i) return ARGV[i + 1] end
+local policy = call('HGET', P .. ':control', 'policy') or ''
+local budgets, versions = {}, {}
+
+local function check(m)
+  local receipt = call('HGET', reqkey(m.r) .. ':steps', m.ev .. '>' .. agent)
+  local owner, deliveries = pending(agent, m.e)
+  m.owned = owner == worker
+  m.deliveries = deliveries
+  if receipt and receipt ~= '' then return { 'already_committed', receipt } end
+  if not m.owned then return { 'fenced', owner or '' } end
+  if m.d == 'park' or m.d == 'drop' then return nil end
+  local s = load(m.r)
+  if m.d == 'bury' and (not s or not receipt) then m.stray = true; return nil end
+  if not s then return { 'gone', m.r } end
+  if not receipt then return { 'unlogged', m.ev } end
+  m.ph = math.min(m.ph, s.phase)
+  local rule = held(agent, m.ty, s.flow_name, s.tenant, m.r, m.ph)
+  if rule then return { 'stale_control', rule } end
+  if m.d == 'retry' then return nil end
+  if m.p ~= '' and m.p ~= policy then return { 'stale_policy', policy } end
+  if m.ap then
+    local have = tonumber(call('HGET', P .. ':apr:' .. m.ap.id, 'v') or '0')
+    if have ~= m.ap.v or versions[m.ap.id] then return { 'conflict', m.ap.id } end
+  end
+  local spent = budgets[m.r] or s.events
+  for _, e in ipairs(m.em) do
+    local route = route_of(s, agent, e.ty)
+    if not route then return { 'refused_emit', e.ty } end
+    if type(route.join) == 'table' and not e.jh then return { 'refused_emit', e.ty } end
+    if (route.outcome_field or '') ~= '' and not e.outcome then return { 'refused_emit', e.ty } end
+    if not e.sys then
+      if e.dp > tonumber(meta(s, 'depth')) then return { 'over_budget', 'depth' } end
+      spent = spent + 1
+      if spent > tonumber(meta(s, 'events')) then return { 'over_budget', 'events' } end
+    end
+  end
+  -- Counted only once the whole message has passed: a refused one must not spend for its neighbours.
+  budgets[m.r] = spent
+  if m.ap then versions[m.ap.id] = true end
+  return nil
+end
+
+local function write_approval(s, ap)
+  local key = P .. ':apr:' .. ap.id
+  local old = call('HGET', key, 'status')
+  if not old then
+    call('HSET', key, 'req', s.req, 'tenant', s.tenant, 'digest', ap.digest, 'expires_at', now + ap.ttl,
+      'used', '', 'at', now)
+    s.aprs = s.aprs == '' and ap.id or (s.aprs .. ',' .. ap.id)
+    if ap.st == 'open' then
+      call('ZADD', P .. ':approvals', now + ap.ttl, ap.id)
+      s.open = s.open + 1
+    end
+  elseif old == 'open' and ap.st ~= 'open' then
+    call('ZREM', P .. ':approvals', ap.id)
+    s.open = s.open - 1
+  end
+  call('HSET', key, 'v', ap.v + 1, 'status', ap.st, 'json', body(ap.b))
+end
+
+local function write_done(m)
+  local s = load(m.r)
+  local cut = m.ph < s.phase
+  for _, record in ipairs(m.lg) do append(record[1], m.r, body(record[2])) end
+  if m.ap and not cut then write_approval(s, m.ap) end
+  for _, e in ipairs(m.em) do
+    e.body = body(e.b)
+    if e.jh then e.join_head = body(e.jh); e.join_tail = body(e.jt) end
+    append(cut and 'cut' or e.k, m.r, body(e.pre) .. (e.k == 'routed' and '' or e.body) .. '}')
+    if not e.sys then s.events = s.events + 1 end
+    if not cut then s.open = s.open + apply_route(s, agent, e, route_of(s, agent, e.ty), m.ph) end
+  end
+  if s.phase > 0 and m.ph == 0 and not cut then withdraw(s) end
+  call('HSET', reqkey(m.r) .. ':steps', m.ev .. '>' .. agent, m.rc)
+  s.open = s.open - 1
+  if m.sv then m.sv.body = body(m.sv.b); m.sv.log = body(m.sv.pre) .. m.sv.body .. '}' end
+  advance(s, m.sv)
+  flush(s)
+  if s.status == 'ended' then expire(s) end
+end
+
+local verdicts, acks = {}, {}
+for i, m in ipairs(H.msgs) do
+  m.total = 0
+  verdicts[i] = check(m) or { 'committed', m.rc or '' }
+  local v = verdicts[i][1]
+  if m.owned and (v == 'committed' or v == 'already_committed') then
+    -- The entry's fields are needed past its deletion by whatever puts it elsewhere.
+    if v == 'committed' and m.d ~= 'done' then m.fields = entry_fields(inbox(agent), m.e) or {} end
+    acks[#acks + 1] = m.e
+  end
+end
+
+-- Acknowledge before adding: work in flight drains a full server instead of being stuck behind it.
+for first = 1, #acks, 1000 do
+  local last = math.min(first + 999, #acks)
+  call('XACK', inbox(agent), GROUP, unpack(acks, first, last))
+  call('XDEL', inbox(agent), unpack(acks, first, last))
+end
+
+for i, m in ipairs(H.msgs) do
+  if verdicts[i][1] == 'committed' then
+    local before = m.fields and tonumber(m.fields.n or '0') or 0
+    if m.d == 'done' then
+      write_done(m)
+    elseif m.d == 'park' then
+      readd(P .. ':parked:' .. agent, m.fields, before + m.deliveries - 1)
+    elseif m.d == 'retry' then
+      m.fields.n = before + m.deliveries
+      m.fields.agent = agent
+      call('ZADD', P .. ':timers', now + m.delay, m.ev .. '>' .. agent)
+      call('HSET', P .. ':timer', m.ev .. '>' .. agent, cjson.encode(m.fields))
+      for _, record in ipairs(m.lg) do append(record[1], m.r, body(record[2])) end
+    elseif m.d == 'bury' then
+      local f = m.fields
+      call('XADD', P .. ':dead:' .. agent, '*', 'id', f.id or '', 'r', f.r or '', 'ty', f.ty or '', 'f', f.f or '',
+        'fd', f.fd or '', 't', f.t or '', 'ph', f.ph or '0', 'n', before + m.deliveries, 'b', f.b or '', 'why', body(m.why))
+      if m.stray then
+        for _, record in ipairs(m.lg) do append(record[1], '', body(record[2])) end
+      else
+        write_done(m)
+      end
+    end
+  end
+end
+return { tonumber(call('HGET', P .. ':control', 'epoch') or '0'), verdicts }

@@ -1,0 +1,65 @@
+-- Shared by every script. KEYS[1] is the partition's anchor; all other keys derive from it (same slot).
+local P = KEYS[1]
+local GROUP = 'workers'
+local call = redis.call
+local clock = call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+local function inbox(agent) return P .. ':in:' .. agent end
+local function reqkey(req) return P .. ':req:' .. req end
+
+-- One numbered record in the log, and in the request's own list. Nothing changes without one.
+local function append(kind, req, body)
+  local n = call('INCR', P .. ':logseq')
+  call('XADD', P .. ':log', '*', 'n', n, 'at', now, 'k', kind, 'req', req, 'b', body)
+  if req ~= '' then
+    call('RPUSH', reqkey(req) .. ':log', n .. ' ' .. now .. ' ' .. kind .. ' ' .. body)
+  end
+  return n
+end
+
+-- The rule that holds such a message, or nil. Compensation (phase 1) passes a halt_compensate.
+local rules_exist = nil
+local function held(agent, event, flow, tenant, req, phase)
+  if rules_exist == nil then rules_exist = call('HLEN', P .. ':rules') > 0 end
+  if not rules_exist then return nil end
+  local found = call('HMGET', P .. ':rules', 'all', 'agent:' .. agent, 'event:' .. event,
+    'flow:' .. flow, 'tenant:' .. tenant, 'request:' .. req)
+  for i = 1, 6 do
+    if found[i] then
+      local rule = cjson.decode(found[i])
+      if not (rule.mode == 'halt_compensate' and phase == 1) then return found[i] end
+    end
+  end
+  return nil
+end
+
+-- Owner and deliveries of one pending entry, or nil.
+local function pending(agent, entry)
+  local rows = call('XPENDING', inbox(agent), GROUP, entry, entry, 1)
+  if #rows == 0 then return nil end
+  return rows[1][2], tonumber(rows[1][4])
+end
+
+-- Put one event before one agent. The empty receipt is what makes the delivery a logged one.
+local function deliver(req, agent, id, etype, flow, digest, tenant, phase, body)
+  call('HSET', reqkey(req) .. ':steps', id .. '>' .. agent, '')
+  call('XADD', inbox(agent), '*', 'id', id, 'r', req, 'ty', etype, 'f', flow, 'fd', digest,
+    't', tenant, 'ph', phase, 'n', 0, 'b', body)
+end
+
+-- An entry's fields as a table, from XRANGE; nil when it is no longer there.
+local function entry_fields(stream, entry)
+  local rows = call('XRANGE', stream, entry, entry)
+  if #rows == 0 then return nil end
+  local fields = {}
+  local flat = rows[1][2]
+  for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
+  return fields
+end
+
+-- Put an entry back as a new one, its count of past deliveries set to n.
+local function readd(stream, f, n)
+  call('XADD', stream, '*', 'id', f.id or '', 'r', f.r or '', 'ty', f.ty or '', 'f', f.f or '',
+    'fd', f.fd or '', 't', f.t or '', 'ph', f.ph or '0', 'n', n, 'b', f.b or '')
+end

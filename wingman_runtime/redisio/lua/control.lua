@@ -1,0 +1,23 @@
+-- control: change the control record; every change advances the epoch and is logged.
+-- ARGV: verb (set | clear | policy), key or digest, rule JSON without epoch and time, log body.
+local verb, target, value, record = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local key = P .. ':control'
+if verb == 'clear' and call('HEXISTS', P .. ':rules', target) == 0 then
+  return { tonumber(call('HGET', key, 'epoch') or '0'), 0 }
+end
+if verb == 'policy' and call('HGET', key, 'policy') == target then
+  return { tonumber(call('HGET', key, 'epoch') or '0'), 0 }
+end
+local epoch = call('HINCRBY', key, 'epoch', 1)
+if verb == 'set' then
+  local rule = cjson.decode(value)
+  rule.epoch = epoch
+  rule.at_ms = now
+  call('HSET', P .. ':rules', target, cjson.encode(rule))
+elseif verb == 'clear' then
+  call('HDEL', P .. ':rules', target)
+elseif verb == 'policy' then
+  call('HSET', key, 'policy', target)
+end
+append(verb == 'policy' and 'admin' or 'control', '', record)
+return { epoch, 1 }

@@ -1,0 +1,40 @@
+-- intent: the point of no return before an effect. ARGV[1] header, [2] effect JSON, [3] log body.
+-- Returns {kind, detail, wait ms}.
+local H = cjson.decode(ARGV[1])
+local key = reqkey(H.r) .. ':fx'
+if pending(H.agent, H.e) ~= H.worker then return { 'refused', 'fenced', 0 } end
+local s = load(H.r)
+if not s or s.status == 'ended' then return { 'refused', 'missing', 0 } end
+if call('HGET', reqkey(H.r) .. ':steps', H.ev .. '>' .. H.agent) ~= '' then return { 'refused', 'fenced', 0 } end
+local phase = H.kind == 'compensate' and 1 or 0
+if held(H.agent, H.ty, s.flow_name, s.tenant, H.r, phase) then return { 'refused', 'held', 0 } end
+local own = H.worker .. ' ' .. H.e
+local attempt = 1
+local raw = call('HGET', key, H.id .. ':m')
+local m = nil
+if raw then
+  m = cjson.decode(raw)
+  if m.st ~= 'intent' then return { 'known', m.st, 0 } end
+  if m.own ~= own then
+    if not H.takeover or now < m.dl then return { 'in_doubt', m.st, math.max(0, m.dl - now) } end
+    attempt = m.n + 1
+  else
+    attempt = m.n
+  end
+end
+if H.kind == 'apply' then
+  if s.phase > 0 then return { 'refused', 'cut', 0 } end
+  local v = call('HMGET', P .. ':apr:' .. H.apr, 'status', 'expires_at', 'digest', 'used', 'req')
+  if v[1] ~= 'approved' or v[5] ~= H.r then return { 'refused', 'approval', 0 } end
+  if v[3] ~= H.digest or now >= tonumber(v[2]) then return { 'refused', 'approval', 0 } end
+  if v[4] ~= '' and v[4] ~= H.ev then return { 'refused', 'approval', 0 } end
+  call('HSET', P .. ':apr:' .. H.apr, 'used', H.ev)
+else
+  local undone = call('HGET', key, H.undoes .. ':m')
+  if not undone or cjson.decode(undone).st ~= 'done' then return { 'refused', 'missing', 0 } end
+end
+local seq = m and m.seq or call('HINCRBY', reqkey(H.r), 'fxseq', 1)
+call('HSET', key, H.id, ARGV[2], H.id .. ':m', cjson.encode({ st = 'intent', seq = seq, n = attempt,
+  own = own, ia = m and m.ia or now, ea = 0, dl = now + H.timeout }))
+append('effect_intent', H.r, ARGV[3])
+return { 'go', tostring(attempt), 0 }

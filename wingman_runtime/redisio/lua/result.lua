@@ -1,0 +1,28 @@
+-- result: what became of an intent. Only the claim that holds it may settle it; later news is kept beside.
+-- ARGV[1] header {r, id, own, st, undoes}, [2] effect JSON, [3] log body. Returns {recorded | late, status}.
+local H = cjson.decode(ARGV[1])
+local key = reqkey(H.r) .. ':fx'
+local raw = call('HGET', key, H.id .. ':m')
+if not raw then return { 'missing', '' } end
+local m = cjson.decode(raw)
+if m.st ~= 'intent' or m.own ~= H.own then
+  -- A repeated report of what is already recorded is no news.
+  if m.st ~= H.st then
+    append('effect_result', H.r, ARGV[3])
+    call('HSET', key, H.id .. ':late', ARGV[2])
+  end
+  return { 'late', m.st }
+end
+m.st = H.st
+m.ea = now
+call('HSET', key, H.id, ARGV[2], H.id .. ':m', cjson.encode(m))
+if H.undoes and H.undoes ~= '' and H.st == 'done' then
+  local undone = call('HGET', key, H.undoes .. ':m')
+  if undone then
+    local u = cjson.decode(undone)
+    u.st = 'compensated'
+    call('HSET', key, H.undoes .. ':m', cjson.encode(u))
+  end
+end
+append('effect_result', H.r, ARGV[3])
+return { 'recorded', H.st }

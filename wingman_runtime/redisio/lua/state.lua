@@ -1,0 +1,167 @@
+-- State of a request inside a script: loaded once, changed in place, flushed once.
+local STATES = {}
+local TABLES = {}
+
+local function load(req)
+  local s = STATES[req]
+  if s ~= nil then return s end
+  local v = call('HMGET', reqkey(req), 'flow', 'flow_name', 'tenant', 'phase', 'open', 'events', 'status',
+    'dec', 'settled', 'closed', 'aprs', 'ttl')
+  if not v[1] then STATES[req] = false; return false end
+  s = { req = req, flow = v[1], flow_name = v[2], tenant = v[3], phase = tonumber(v[4]), open = tonumber(v[5]),
+    events = tonumber(v[6]), status = v[7], dec = v[8] or '', settled = v[9] == '1', closed = v[10] == '1',
+    aprs = v[11] or '', ttl = tonumber(v[12]) }
+  STATES[req] = s
+  return s
+end
+
+local function flush(s)
+  call('HSET', reqkey(s.req), 'phase', s.phase, 'open', s.open, 'events', s.events, 'status', s.status,
+    'dec', s.dec, 'settled', s.settled and '1' or '0', 'closed', s.closed and '1' or '0', 'aprs', s.aprs)
+end
+
+local function meta(s, name)
+  local rows = TABLES[s.flow]
+  if rows == nil then rows = {}; TABLES[s.flow] = rows end
+  if rows['@' .. name] == nil then
+    rows['@' .. name] = call('HGET', P .. ':flow:' .. s.flow, '@' .. name) or ''
+  end
+  return rows['@' .. name]
+end
+
+-- The route of an event from an agent: the agent's own row, else the row of any agent.
+local function route_of(s, agent, etype)
+  local rows = TABLES[s.flow]
+  if rows == nil then rows = {}; TABLES[s.flow] = rows end
+  local name = agent .. '>' .. etype
+  local route = rows[name]
+  if route == nil then
+    local raw = call('HMGET', P .. ':flow:' .. s.flow, name, '*>' .. etype)
+    route = raw[1] or raw[2] or false
+    if route then route = cjson.decode(route) end
+    rows[name] = route
+  end
+  return route
+end
+
+local function finish(s, outcome, final)
+  s.status = 'ended'
+  if outcome == '' then outcome = 'failed' end
+  local key = reqkey(s.req)
+  call('HSET', key, 'outcome', outcome, 'final', final, 'ended', now)
+  call('ZREM', P .. ':open', s.req)
+  call('ZADD', P .. ':ended', now + s.ttl, s.req)
+  call('XADD', P .. ':outcomes', '*', 'r', s.req, 'o', outcome)
+  for id in string.gmatch(s.aprs, '[^,]+') do call('PEXPIRE', P .. ':apr:' .. id, s.ttl) end
+end
+
+-- State, receipts, log and effects go together, once the last write of the script is done.
+local function expire(s)
+  local key = reqkey(s.req)
+  call('PEXPIRE', key, s.ttl)
+  call('PEXPIRE', key .. ':steps', s.ttl)
+  call('PEXPIRE', key .. ':log', s.ttl)
+  call('PEXPIRE', key .. ':fx', s.ttl)
+end
+
+-- The first decision wins; it is delivered to the closing agent once no branch is open.
+local function decide(s, outcome, e)
+  if s.phase >= 2 then return end
+  s.phase = 2
+  s.dec = outcome
+  call('HSET', reqkey(s.req), 'cl_id', e.id, 'cl_ty', e.ty, 'cl_b', e.body)
+end
+
+-- A failure: the running phase is cut. A second one cannot be rolled back again; one past the decision
+-- leaves the outcome without a stamp.
+local function settle(s, agent, e)
+  if s.phase == 0 then
+    s.phase = 1
+    call('HSET', reqkey(s.req), 'st_to', agent, 'st_id', e.id, 'st_ty', e.ty, 'st_b', e.body)
+  elseif s.phase == 1 then
+    decide(s, 'rollback_incomplete', e)
+  end
+end
+
+-- With no branch open: settle, close, or end; never hang.
+local function advance(s, starve)
+  if s.status == 'ended' or s.open > 0 then return end
+  if s.phase == 0 or (s.phase == 1 and s.settled) then
+    if starve then
+      append('event', s.req, starve.log)
+      local route = route_of(s, '*', starve.ty)
+      if route and route.settle and route.settle ~= '' then settle(s, route.settle, starve)
+      else decide(s, 'failed', starve) end
+    else
+      append('anomaly', s.req, '{"anomaly":"starved","request":"' .. s.req .. '"}')
+      finish(s, s.phase == 1 and 'rollback_incomplete' or 'failed', '')
+      return
+    end
+  end
+  if s.phase == 1 and not s.settled then
+    local v = call('HMGET', reqkey(s.req), 'st_to', 'st_id', 'st_ty', 'st_b')
+    s.settled = true
+    s.open = 1
+    deliver(s.req, v[1], v[2], v[3], s.flow_name, s.flow, s.tenant, 1, v[4])
+  elseif s.phase == 2 and not s.closed then
+    local v = call('HMGET', reqkey(s.req), 'cl_id', 'cl_ty', 'cl_b')
+    s.closed = true
+    local agent = meta(s, 'finally')
+    if agent == '' then finish(s, s.dec, v[3]); return end
+    s.open = 1
+    deliver(s.req, agent, v[1], v[2], s.flow_name, s.flow, s.tenant, 2, v[3])
+  elseif s.phase == 2 then
+    -- The closing agent ended without a stamp: the outcome stands, and says it has none.
+    finish(s, s.dec, '')
+  end
+end
+
+-- Joined inputs gather in the state; the last one needed opens the joined branch.
+local function contribute(s, join, agent, e, phase)
+  local key = reqkey(s.req)
+  local mark = 'j:' .. join.name
+  if call('HGET', key, mark) == 'fired' then return 0 end
+  if call('HSETNX', key, mark .. ':' .. agent, e.body) == 0 then return 0 end
+  local count = 0
+  local inputs = {}
+  for _, source in ipairs(join.of) do
+    local body = call('HGET', key, mark .. ':' .. source)
+    if body then count = count + 1; inputs[count] = body end
+  end
+  if count < join.need then return 0 end
+  call('HSET', key, mark, 'fired')
+  local body = e.join_head .. table.concat(inputs, ',') .. e.join_tail
+  append('event', s.req, '{"agent":"join:' .. join.name .. '","event":' .. body .. '}')
+  for _, to in ipairs(join.to) do
+    deliver(s.req, to, e.join_id, 'BranchesJoined', s.flow_name, s.flow, s.tenant, phase, body)
+  end
+  return #join.to
+end
+
+-- Send one event on, as the flow's table says. Returns the number of branches it opened.
+local function apply_route(s, agent, e, route, phase)
+  local opened = 0
+  for _, to in ipairs(route.to or {}) do
+    deliver(s.req, to, e.id, e.ty, s.flow_name, s.flow, s.tenant, phase, e.body)
+    opened = opened + 1
+  end
+  if type(route.join) == 'table' then opened = opened + contribute(s, route.join, agent, e, phase) end
+  if route.settle and route.settle ~= '' then settle(s, route.settle, e) end
+  if route.outcome and route.outcome ~= '' then decide(s, route.outcome, e) end
+  if route.outcome_field and route.outcome_field ~= '' then decide(s, e.outcome, e) end
+  if route['end'] then finish(s, s.dec, e.body) end
+  return opened
+end
+
+-- Open approvals of a request that is being settled are withdrawn; their waits no longer count.
+local function withdraw(s)
+  for id in string.gmatch(s.aprs, '[^,]+') do
+    local key = P .. ':apr:' .. id
+    if call('HGET', key, 'status') == 'open' then
+      call('HSET', key, 'status', 'cancelled')
+      call('HINCRBY', key, 'v', 1)
+      call('ZREM', P .. ':approvals', id)
+      s.open = s.open - 1
+    end
+  end
+end

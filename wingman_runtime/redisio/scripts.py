@@ -1,0 +1,78 @@
+"""The Lua scripts behind typed functions: loading, calling by digest, and the shebang.
+
+On a real server a script begins with ``#!lua``: without it a cluster silently writes an undeclared key of
+another slot. fakeredis cannot parse that line, so it is left out there. Scripts that only let work in flight
+drain carry ``allow-oom``; admission does not, so a full server refuses new requests and finishes old ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import NoScriptError
+
+from wingman_runtime.redisio.batcher import Batcher
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+_PARTS: dict[str, tuple[str, ...]] = {
+    "admit": ("common", "state", "admit"),
+    "commit": ("common", "state", "commit"),
+    "post": ("common", "state", "post"),
+    "intent": ("common", "state", "intent"),
+    "result": ("common", "result"),
+    "claims": ("common", "claims"),
+    "control": ("common", "control"),
+    "unpark": ("common", "unpark"),
+    "fire": ("common", "fire"),
+    "activate": ("common", "activate"),
+}
+_MAY_DRAIN = frozenset(_PARTS) - {"admit", "activate"}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    text: str
+    sha: str
+
+
+@cache
+def source(name: str, *, shebang: bool = True) -> Source:
+    """A script's whole text and its SHA-1, as the server will know it."""
+    folder = files("wingman_runtime.redisio").joinpath("lua")
+    text = "\n".join(folder.joinpath(f"{part}.lua").read_text("utf-8") for part in _PARTS[name])
+    if shebang:
+        text = f"#!lua{' flags=allow-oom' if name in _MAY_DRAIN else ''}\n{text}"
+    return Source(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+class Scripts:
+    """Calls scripts on one server.
+
+    Args:
+        client: a command client without automatic retries.
+        shebang: False only for fakeredis.
+    """
+
+    def __init__(self, client: Redis, *, shebang: bool = True) -> None:
+        self.batcher = Batcher(client)
+        self._shebang = shebang
+
+    async def run(self, name: str, anchor: str, *args: str | bytes | int | float) -> Any:
+        """Run a script on the partition ``anchor`` names.
+
+        Raises:
+            BackendError: unreachable, or the server refused; the script either ran whole or not at all.
+        """
+        script = source(name, shebang=self._shebang)
+        try:
+            return await self.batcher.call("EVALSHA", script.sha, 1, anchor, *args)
+        except NoScriptError:
+            # A restarted server has forgotten its scripts; nothing ran, so sending the text is no repeat.
+            pass
+        return await self.batcher.call("EVAL", script.text, 1, anchor, *args)

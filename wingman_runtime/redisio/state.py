@@ -1,0 +1,94 @@
+"""The state of requests, read-only: what a client, the CLI and a reconciler look at."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wingman_runtime.contracts.ids import partition_of
+from wingman_runtime.contracts.log import LogEntry
+from wingman_runtime.redisio.store import Store, text
+
+_FIELDS = (
+    "status", "outcome", "flow_name", "tenant", "actor", "intent", "phase", "open", "events", "created",
+    "ended", "deadline", "dec", "final", "cl_b",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class RequestState:
+    """One request as the server has it; times in server milliseconds, 0 where there is none yet.
+
+    ``final`` is the closing AuditStamped event as JSON; empty while open, or when it ended unstamped (then
+    ``closing`` is the event that decided the outcome).
+    """
+
+    request_id: str
+    status: str
+    outcome: str
+    flow: str
+    tenant: str
+    actor: str
+    intent: str
+    phase: int
+    open_branches: int
+    events: int
+    created_ms: int
+    ended_ms: int
+    deadline_ms: int
+    decided: str
+    final: bytes
+    closing: bytes
+
+    @property
+    def ended(self) -> bool:
+        return self.status == "ended"
+
+
+async def read(store: Store, request_id: str) -> RequestState | None:
+    """The state of a request; None when there is none (never admitted, or past its time)."""
+    key = store.keys(partition_of(request_id)).request(request_id)
+    values = await store.call("HMGET", key, *_FIELDS)
+    if values[0] is None:
+        return None
+    plain = [text(value) for value in values]
+    whole = [int(float(value or 0)) for value in plain[6:12]]
+    return RequestState(
+        request_id, plain[0], plain[1], plain[2], plain[3], plain[4], plain[5],
+        whole[0], whole[1], whole[2], whole[3], whole[4], whole[5],
+        plain[12], values[13] or b"", values[14] or b"",
+    )  # fmt: skip
+
+
+async def ended(store: Store, request_ids: Iterable[str]) -> list[str]:
+    """Those of the given requests that have ended or are gone."""
+    ids = list(request_ids)
+    statuses = await asyncio.gather(
+        *(
+            store.call("HGET", store.keys(partition_of(request_id)).request(request_id), "status")
+            for request_id in ids
+        )
+    )
+    return [request_id for request_id, status in zip(ids, statuses, strict=True) if status != b"open"]
+
+
+async def records(store: Store, request_id: str, after: int = 0) -> list[LogEntry]:
+    """The request's log records from position ``after`` on, in the order of the log."""
+    key = store.keys(partition_of(request_id)).request_log(request_id)
+    rows = await store.call("LRANGE", key, after, -1)
+    out = []
+    for row in rows:
+        number, at_ms, kind, body = row.split(b" ", 3)
+        out.append(LogEntry("", int(number), int(float(at_ms)), kind.decode(), request_id, body))
+    return out
+
+
+async def listed(store: Store, *, open_only: bool = False, limit: int = 50) -> list[str]:
+    """Request ids, newest first: open ones, and ended ones whose state is still there."""
+    sets = ("open",) if open_only else ("open", "ended")
+    keys = [getattr(store.keys(number), name) for number in range(store.partitions) for name in sets]
+    rows = await asyncio.gather(*(store.call("ZRANGE", key, -limit, -1) for key in keys))
+    # Ids begin with their partition, then sort by time.
+    found = sorted((text(item) for row in rows for item in row), key=lambda item: item.split("_")[2])
+    return found[::-1][:limit]

@@ -1,0 +1,76 @@
+"""What every function of this room needs: the clients, the scripts, and the names of a namespace's keys."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import ResponseError
+
+from wingman_runtime.redisio.keys import GROUP, Keys
+from wingman_runtime.redisio.scripts import Scripts
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+
+class Store:
+    """One namespace on one server.
+
+    Args:
+        commands: client for everything that answers at once.
+        readers: client for blocking reads; each waiting read holds one of its connections.
+        namespace: first part of every key.
+        partitions: number of partitions; fixed for the life of a namespace.
+        shebang: False only for fakeredis.
+    """
+
+    def __init__(
+        self,
+        commands: Redis,
+        readers: Redis,
+        *,
+        namespace: str = "wm",
+        partitions: int = 1,
+        shebang: bool = True,
+    ) -> None:
+        self.commands = commands
+        self.readers = readers
+        self.partitions = partitions
+        self.scripts = Scripts(commands, shebang=shebang)
+        self._keys = tuple(Keys(namespace, number) for number in range(partitions))
+
+    def keys(self, partition: int) -> Keys:
+        return self._keys[partition]
+
+    def partition_for(self, tenant: str, idempotency_key: str) -> int:
+        """The partition a key always lands in, so that its repeat meets the first one."""
+        return zlib.crc32(f"{tenant}\0{idempotency_key}".encode()) % self.partitions
+
+    async def run(self, name: str, partition: int, *args: str | bytes | int | float) -> Any:
+        return await self.scripts.run(name, self._keys[partition].anchor, *args)
+
+    async def call(self, *command: Any) -> Any:
+        """A single command, coalesced with others of the same loop turn."""
+        return await self.scripts.batcher.call(*command)
+
+    async def ensure_groups(self, agents: list[str]) -> None:
+        """Create the inboxes' consumer group where it is missing; from the start, so nothing is skipped."""
+        await asyncio.gather(
+            *(self._ensure_group(keys.inbox(agent)) for keys in self._keys for agent in agents)
+        )
+
+    async def _ensure_group(self, stream: str) -> None:
+        try:
+            await self.call("XGROUP", "CREATE", stream, GROUP, "0", "MKSTREAM")
+        except ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+
+
+def text(value: Any) -> str:
+    """A reply as text; bytes that are no UTF-8 are shown, not raised."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return "" if value is None else str(value)

@@ -91,7 +91,7 @@ class OwnPlanner:
         return [(tool, dict(args)) for tool, args in calls]
 
 
-class DeclaredPlanners:
+class PlannerBook:
     """The planners of one project; implements `contracts.ports.Planners`."""
 
     def __init__(self, planners: Mapping[str, Planner]) -> None:
@@ -112,12 +112,11 @@ class DeclaredPlanners:
             ) from None
 
 
-def load_planners(plans: Path, own: Path | None = None) -> DeclaredPlanners:
-    """Every planner of a project.
+def load_planners(root: Path) -> PlannerBook:
+    """Every planner of the project in folder ``root``.
 
-    Args:
-        plans: folder of templates; may be missing.
-        own: folder of Python files with functions or classes marked ``@planner("name")``; may be missing.
+    ``config/plans/*.yaml`` are templates; ``planners/*.py`` hold functions or classes marked
+    ``@planner("name")``. Both folders may be missing.
 
     Raises:
         ConfigError: a malformed template, a name declared twice, a Python file that cannot be imported or a
@@ -133,17 +132,16 @@ def load_planners(plans: Path, own: Path | None = None) -> DeclaredPlanners:
             )
         found[name], places[name] = planner, where
 
-    for path in sorted(plans.glob("*.yaml")) if plans.is_dir() else ():
+    for path in sorted((root / "config" / "plans").glob("*.yaml")):
         template = load_template(path)
         add(template.name, template, template.where)
-    if own is not None and own.is_dir():
+    own = root / "planners"
+    if own.is_dir():
         mount = Mount.of(own)
-        for path in sorted(own.glob("*.py")):
-            if not path.name.startswith("_"):
-                module = mount.load(path.stem)
-                for name, value in _marked(module):
-                    add(name, _own(name, value, path), _line(value, path))
-    return DeclaredPlanners(found)
+        for path in sorted(own.glob("[!_]*.py")):
+            for name, value in _marked(mount.load(path.stem)):
+                add(name, _own(name, value, path), _line(value, path))
+    return PlannerBook(found)
 
 
 def load_template(path: Path) -> TemplatePlanner:

@@ -94,7 +94,7 @@ class DeclaredScope:
         )
 
 
-class DeclaredScopes:
+class ScopeBook:
     """The scopes of one project, in the order of the file; implements `contracts.ports.Scopes`."""
 
     def __init__(self, scopes: Mapping[str, DeclaredScope], located: Located) -> None:
@@ -155,7 +155,7 @@ class DeclaredScopes:
                     )
 
 
-def load_scopes(path: Path) -> DeclaredScopes:
+def load_scopes(path: Path) -> ScopeBook:
     """Read ``config/scopes.yaml``.
 
     Raises:
@@ -174,7 +174,7 @@ def load_scopes(path: Path) -> DeclaredScopes:
                     where = located.where("scopes", name, "tools", tool, index)
                     raise ConfigError(error.message, where=where, hint=error.hint) from None
         scopes[name] = DeclaredScope(name, entry, tuple(patterns))
-    return DeclaredScopes(scopes, located)
+    return ScopeBook(scopes, located)
 
 
 def _known(name: str, known: Collection[str]) -> str:

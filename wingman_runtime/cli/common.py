@@ -1,0 +1,71 @@
+"""What every command takes and most commands need: the project, the output, a connected client."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+from cyclopts import Group, Parameter
+
+from wingman_runtime.cli.out import Out
+
+if TYPE_CHECKING:
+    from wingman_runtime.client import Client
+    from wingman_runtime.project.load import Project
+    from wingman_runtime.settings import Settings
+
+T = TypeVar("T")
+_EVERYWHERE = Group("Everywhere", sort_key=100)
+
+
+@Parameter(name="*", group=_EVERYWHERE)
+@dataclass(frozen=True, slots=True)
+class Common:
+    """Options of every command."""
+
+    project: Annotated[
+        Path | None,
+        Parameter(help="The project's folder; else WINGMAN_PROJECT, else the nearest parent that is one."),
+    ] = None
+    json: Annotated[
+        bool, Parameter(negative="", show_default=False, help="JSON on stdout, NDJSON when streaming.")
+    ] = False
+
+    def out(self) -> Out:
+        return Out(self.json)
+
+    def found(self) -> Project:
+        """The project; raises NotFoundError where there is none."""
+        from wingman_runtime.project.load import Project
+
+        return Project.find(self.project)
+
+
+DEFAULT = Common()
+
+
+def actor_of(settings: Settings, given: str) -> str:
+    """Who acts: ``--as``, else the setting `actor`, else the login name."""
+    return given or settings.actor or getpass.getuser()
+
+
+def with_client(common: Common, work: Callable[[Client], Awaitable[T]]) -> T:
+    """Run ``work`` with a client connected to the project's server.
+
+    Raises:
+        BackendUnreachableError: no server answers.
+    """
+    import asyncio
+
+    from wingman_runtime.client import Client
+
+    settings = common.found().settings
+
+    async def connected() -> T:
+        async with Client(settings) as client:
+            return await work(client)
+
+    return asyncio.run(connected())

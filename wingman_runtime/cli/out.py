@@ -1,0 +1,153 @@
+"""Where words go: data to stdout, everything else to stderr; a table for people, JSON for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wingman_runtime.errors import WingmanError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+STYLES = {
+    "completed": "green", "approved": "green", "ok": "green", "open": "yellow", "running": "cyan",
+    "waiting": "yellow", "warning": "yellow", "held": "yellow", "uncertain": "magenta",
+}  # fmt: skip
+_BAD = {"failed", "denied", "blocked", "rejected", "error", "rollback_incomplete", "expired", "cancelled"}
+
+
+class Out:
+    """The output of one command.
+
+    Args:
+        as_json: one JSON document (or, for `stream`, one per line) instead of text.
+    """
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+
+    def table(self, rows: Iterable[Mapping[str, Any]], columns: Sequence[str], empty: str = "none") -> None:
+        """Rows of plain data; as JSON every field of a row, as text the named columns."""
+        listed = [plain(row) for row in rows]
+        if self.as_json:
+            self.data(listed)
+        elif not listed:
+            note(empty)
+        elif sys.stdout.isatty():
+            self._rich_table(listed, columns)
+        else:
+            self._text_table(listed, columns)
+
+    def data(self, value: Any) -> None:
+        """One JSON document."""
+        print(json.dumps(plain(value), ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
+
+    def stream(self, value: Any, text: str) -> None:
+        """One item of many, at once: a JSON line, or a line of text."""
+        if self.as_json:
+            print(json.dumps(plain(value), ensure_ascii=False), flush=True)
+        else:
+            self.line(text)
+
+    def line(self, text: str, style: str = "") -> None:
+        """A line of data for people. Never for ``--json``: give `data` there."""
+        if style and sys.stdout.isatty():
+            console().print(text, style=style, markup=False, highlight=False)
+        else:
+            print(text, flush=True)
+
+    def fields(self, value: Mapping[str, Any]) -> None:
+        """One thing: a JSON object, or a line per field."""
+        if self.as_json:
+            self.data(value)
+            return
+        shown = {key: item for key, item in plain(value).items() if item not in (None, "", [], {})}
+        width = max((len(key) for key in shown), default=0)
+        for key, item in shown.items():
+            text = item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
+            self.line(f"{key:<{width}}  {text}", style_of(text))
+
+    def _rich_table(self, rows: list[dict[str, Any]], columns: Sequence[str]) -> None:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for column in columns:
+            table.add_column(column.replace("_", " "), overflow="fold")
+        for row in rows:
+            cells = [_cell(row.get(column)) for column in columns]
+            table.add_row(*(Text(cell, style=style_of(cell)) for cell in cells))
+        console().print(table)
+
+    def _text_table(self, rows: list[dict[str, Any]], columns: Sequence[str]) -> None:
+        # Not rich: away from a terminal it would cut cells to 80 columns.
+        cells = [list(columns), *([_cell(row.get(column)) for column in columns] for row in rows)]
+        widths = [max(len(row[at]) for row in cells) for at in range(len(columns))]
+        for row in cells:
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def style_of(word: str) -> str:
+    """The colour of a status word; empty for any other text."""
+    return "red" if word in _BAD else STYLES.get(word, "")
+
+
+def plain(value: Any) -> Any:
+    """Models, dataclasses, paths and enums as JSON data."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Path):
+        return str(value)
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A rich console; it honours NO_COLOR and leaves styling out where there is no terminal."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """Something for the person, not for a pipe."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def complain(text: str, *, as_json: bool = False, error: WingmanError | None = None) -> None:
+    """An error, on stderr."""
+    if as_json:
+        told: dict[str, Any] = {"error": error.message if error else text}
+        if error is not None:
+            told |= {"kind": type(error).__name__, "where": error.where, "hint": error.hint}
+            told["exit_code"] = error.exit_code
+        print(json.dumps(told, ensure_ascii=False), file=sys.stderr, flush=True)
+    elif sys.stderr.isatty():
+        from rich.text import Text
+
+        console(stderr=True).print(Text.assemble(("error ", "bold red"), text))
+    else:
+        note(f"error: {text}")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, list):
+        return ", ".join(_cell(item) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)

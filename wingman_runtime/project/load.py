@@ -1,0 +1,211 @@
+"""A whole project, read and held together: settings, agents, events, flows, policies, tools, scopes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from wingman_runtime.contracts.event import EventCatalog
+from wingman_runtime.contracts.manifest import Manifest
+from wingman_runtime.errors import ConfigError, FlowError, ManifestError, PolicyError, ToolDeclarationError
+from wingman_runtime.flow.check import check_flow
+from wingman_runtime.flow.compile import CompiledFlow, compile_flow
+from wingman_runtime.flow.finding import Finding
+from wingman_runtime.flow.load import load_flow
+from wingman_runtime.flow.model import Flow
+from wingman_runtime.project.agents import MountedAgent, collect_events, mount_agents, with_reference
+from wingman_runtime.project.find import find_root, reference_root
+from wingman_runtime.settings import Settings
+from wingman_runtime.settings_layers import CONFIG_FILE
+from wingman_runtime.yamlfile import shown, suggestion
+
+if TYPE_CHECKING:
+    from wingman_runtime.effects.registry import ToolRegistry
+    from wingman_runtime.policy.bundle import Bundle
+    from wingman_runtime.project.planners import DeclaredPlanners
+    from wingman_runtime.project.scopes import DeclaredScopes
+
+T = TypeVar("T")
+
+_RULES: Mapping[type[ConfigError], str] = {
+    FlowError: "flow/file",
+    ManifestError: "agent/manifest",
+    PolicyError: "policy/file",
+    ToolDeclarationError: "tool/declaration",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedProject:
+    """Everything the runtime needs of a project, checked. Nothing in it is connected to a server."""
+
+    root: Path
+    settings: Settings
+    catalog: EventCatalog
+    agents: Mapping[str, MountedAgent]
+    flows: Mapping[str, CompiledFlow]
+    sources: Mapping[str, Flow]
+    bundle: Bundle
+    tools: ToolRegistry
+    scopes: DeclaredScopes
+    planners: DeclaredPlanners
+
+    @property
+    def manifests(self) -> dict[str, Manifest]:
+        return {name: agent.manifest for name, agent in self.agents.items()}
+
+
+class Project:
+    """A project's folder and its settings. `load` reads the rest."""
+
+    def __init__(self, root: Path, settings: Settings) -> None:
+        self.root = root
+        self.settings = settings
+
+    @classmethod
+    def find(cls, start: Path | None = None, **flags: Any) -> Project:
+        """The project in folder ``start``; without it: WINGMAN_PROJECT, else the nearest parent that is one.
+
+        Args:
+            **flags: settings that win over environment and file, as for `Settings.load`.
+
+        Raises:
+            NotFoundError: there is no project.
+            ConfigError: its settings are wrong.
+        """
+        root = find_root(start)
+        return cls(root, Settings.load(root, **flags))
+
+    @classmethod
+    def check_at(cls, start: Path | None = None) -> list[Finding]:
+        """Everything wrong with a project, its settings included."""
+        root = find_root(start)
+        problems = Settings.problems(root)
+        if problems:
+            return [_finding(problem) for problem in problems]
+        return cls(root, Settings.load(root)).check()
+
+    def load(self) -> LoadedProject:
+        """Everything read and checked.
+
+        Raises:
+            ConfigError: naming all problems; ``where`` is file:line of the first.
+        """
+        loaded, findings = self._gather()
+        if loaded is None or findings:
+            raise _all(findings)
+        return loaded
+
+    def check(self) -> list[Finding]:
+        """All problems, not only the first; an empty list is a sound project."""
+        return self._gather()[1]
+
+    def mount(self, problems: list[ConfigError]) -> dict[str, MountedAgent]:
+        """The project's agents and the shipped ones it uses; problems are added to the list."""
+        own = mount_agents(self.root / "agents", problems)
+        shipped = reference_root()
+        if shipped == self.root or self.settings.agents.use == "none":
+            return own
+        return with_reference(own, mount_agents(shipped / "agents", problems, shipped=True), problems)
+
+    def load_flows(self, problems: list[ConfigError]) -> dict[str, Flow]:
+        """Every flow of ``config/flows``, by name; problems are added to the list."""
+        flows: dict[str, Flow] = {}
+        folder = self.root / "config" / "flows"
+        for path in sorted(folder.glob("*.yaml")):
+            flow = _part(problems, lambda path=path: load_flow(path))  # type: ignore[misc]
+            if flow is None:
+                continue
+            if flow.name in flows:
+                problems.append(FlowError(f"there are two flows {flow.name!r}", where=flow.where("flow")))
+            flows[flow.name] = flow
+        if not flows and not problems:
+            problems.append(
+                FlowError("there is no flow", where=shown(folder), hint="write one; `wingman init` gives one")
+            )
+        return flows
+
+    def _gather(self) -> tuple[LoadedProject | None, list[Finding]]:
+        from wingman_runtime.effects.registry import ToolRegistry
+        from wingman_runtime.policy.load import load_bundle
+        from wingman_runtime.project.planners import load_planners
+        from wingman_runtime.project.scopes import load_scopes
+
+        problems: list[ConfigError] = []
+        agents = self.mount(problems)
+        catalog = EventCatalog(collect_events(agents, problems))
+        sources = self.load_flows(problems)
+        bundle = _part(
+            problems,
+            lambda: load_bundle(self.root / "policies", self.root / "config" / "principals.yaml"),
+        )
+        tools = _part(problems, lambda: ToolRegistry.load([self.root / "tools"], settings=self.settings))
+        scopes = _part(problems, lambda: load_scopes(self.root / "config" / "scopes.yaml"))
+        planners = _part(
+            problems, lambda: load_planners(self.root / "config" / "plans", self.root / "planners")
+        )
+        if tools is not None and scopes is not None and planners is not None:
+            _part(problems, lambda: scopes.check(tools.names(), planners.names()))
+        manifests = {name: agent.manifest for name, agent in agents.items()}
+        _check_names(agents, catalog, tools, self.root / "policies", problems)
+        findings = [_finding(problem) for problem in problems]
+        for flow in sources.values():
+            findings += check_flow(flow, manifests, catalog)
+        if findings or bundle is None or tools is None or scopes is None or planners is None:
+            return None, findings
+        flows = {name: compile_flow(flow, manifests) for name, flow in sources.items()}
+        loaded = LoadedProject(
+            self.root, self.settings, catalog, agents, flows, sources, bundle, tools, scopes, planners
+        )
+        return loaded, []
+
+
+def _part(problems: list[ConfigError], load: Callable[[], T]) -> T | None:
+    try:
+        return load()
+    except ConfigError as problem:
+        problems.append(problem)
+        return None
+
+
+def _check_names(
+    agents: Mapping[str, MountedAgent],
+    catalog: EventCatalog,
+    tools: ToolRegistry | None,
+    policies: Path,
+    problems: list[ConfigError],
+) -> None:
+    """Events, tools and gates that manifests name must exist."""
+    for agent in agents.values():
+        manifest, at = agent.manifest, agent.manifest_at
+        for field in ("consumes", "emits"):
+            for index, event in enumerate(getattr(manifest, field)):
+                if event not in catalog:
+                    hint = suggestion(event, catalog.names()) or (
+                        f"declare it in agents/{manifest.name}/events.py"
+                    )
+                    where = at.where(field, index)
+                    problems.append(ManifestError(f"no event {event!r}", where=where, hint=hint))
+        for index, tool in enumerate(manifest.tools if tools is not None else ()):
+            if tool != "*" and tools is not None and tool not in tools.names():
+                hint = suggestion(tool, tools.names()) or "the tools are: " + ", ".join(tools.names())
+                where = at.where("tools", index)
+                problems.append(ManifestError(f"no tool {tool!r}", where=where, hint=hint))
+        if manifest.gate and not (policies / manifest.gate).is_file():
+            names = sorted(path.name for path in policies.glob("*.cedar"))
+            hint = suggestion(manifest.gate, names) or f"write {shown(policies / manifest.gate)}"
+            problems.append(ManifestError(f"no gate {manifest.gate!r}", where=at.where("gate"), hint=hint))
+
+
+def _finding(problem: ConfigError) -> Finding:
+    rule = _RULES.get(type(problem), "config/setting")
+    return Finding(rule, problem.message, problem.where or CONFIG_FILE, problem.hint or "")
+
+
+def _all(findings: list[Finding]) -> ConfigError:
+    first = findings[0]
+    others = "".join(f"\n  also {one.where}: {one.message}" for one in findings[1:])
+    counted = f" (1 of {len(findings)} problems){others}" if others else ""
+    return ConfigError(first.message + counted, where=first.where, hint=first.hint or None)

@@ -1,1 +1,1 @@
-"""The audit trail outside Redis: recorder, append-only store, hash chain, verification, queries, causal tree."""
+"""The audit trail outside Redis: recorder, append-only store, hash chain, verification, queries, tree."""

@@ -1,0 +1,73 @@
+"""What the records say, checked against each other: stamps against responses, effects against causes."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from wingman_runtime.contracts.canonical import digest
+from wingman_runtime.ledger.record import StoredRecord, body_data
+from wingman_runtime.ledger.walk import Finding
+
+_OPEN_REQUESTS = 20_000  # remembered at a time; past it the store is asked
+_EVENT = "evt_"
+
+
+class SenseCheck:
+    """Steps through the trail in order; reports a wrong stamp as a finding, an unknown cause as a warning."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, findings: list[Finding], warnings: list[Finding]
+    ) -> None:
+        self._connection = connection
+        self._findings = findings
+        self._warnings = warnings
+        self._seen: dict[str, set[str]] = {}
+
+    def step(self, record: StoredRecord, data: dict[str, Any]) -> None:
+        event = data.get("event")
+        if record.kind != "event" or not isinstance(event, dict):
+            return
+        request_id = record.request_id
+        cause, own = event.get("causationid"), event.get("id")
+        # Timers and clients name causes of their own kind; only an event's id must be found as an event.
+        if isinstance(cause, str) and cause.startswith(_EVENT) and not self._known(record, cause):
+            detail = f"the trail does not hold its cause {cause} before it"
+            self._warnings.append(Finding("cause", record.partition, record.incarnation, record.n, detail))
+        if isinstance(own, str):
+            if request_id not in self._seen:
+                while len(self._seen) >= _OPEN_REQUESTS:
+                    self._seen.pop(next(iter(self._seen)))
+                self._seen[request_id] = set()
+            self._seen[request_id].add(own)
+        if event.get("type") == "AuditStamped":
+            self._stamp(record, event.get("data"))
+            self._seen.pop(request_id, None)
+
+    def _known(self, record: StoredRecord, cause: str) -> bool:
+        if cause in self._seen.get(record.request_id, ()):
+            return True
+        rows = self._connection.execute(
+            "SELECT body FROM records WHERE request_id=? AND seq<? AND kind='event'",
+            (record.request_id, record.seq),
+        )
+        return any((body_data(body).get("event") or {}).get("id") == cause for (body,) in rows)
+
+    def _stamp(self, record: StoredRecord, data: Any) -> None:
+        response = data.get("response") if isinstance(data, dict) else None
+        stamp = data.get("stamp") if isinstance(data, dict) else None
+        if not isinstance(response, dict) or not isinstance(stamp, dict):
+            detail = "the stamp event carries no response or no stamp"
+        elif stamp.get("response_digest") not in response_digests(response):
+            detail = "the stamp's digest is not that of its response"
+        elif response.get("outcome") != stamp.get("outcome"):
+            detail = f"the stamp says {stamp.get('outcome')}, the response {response.get('outcome')}"
+        else:
+            return
+        self._findings.append(Finding("stamp", record.partition, record.incarnation, record.n, detail))
+
+
+def response_digests(response: dict[str, Any]) -> tuple[str, str]:
+    """The digests a stamp may carry: over the response without its stamp, written as null or left out."""
+    bare = {key: value for key, value in response.items() if key != "stamp"}
+    return digest({**bare, "stamp": None}), digest(bare)

@@ -24,8 +24,8 @@ from wingman_runtime.yamlfile import shown, suggestion
 if TYPE_CHECKING:
     from wingman_runtime.effects.registry import ToolRegistry
     from wingman_runtime.policy.bundle import Bundle
-    from wingman_runtime.project.planners import DeclaredPlanners
-    from wingman_runtime.project.scopes import DeclaredScopes
+    from wingman_runtime.project.planners import PlannerBook
+    from wingman_runtime.project.scopes import ScopeBook
 
 T = TypeVar("T")
 
@@ -49,8 +49,8 @@ class LoadedProject:
     sources: Mapping[str, Flow]
     bundle: Bundle
     tools: ToolRegistry
-    scopes: DeclaredScopes
-    planners: DeclaredPlanners
+    scopes: ScopeBook
+    planners: PlannerBook
 
     @property
     def manifests(self) -> dict[str, Manifest]:

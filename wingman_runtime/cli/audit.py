@@ -1,0 +1,265 @@
+"""``wingman audit``: the trail in the audit store; needs no server."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Group, Parameter
+
+from wingman_runtime.cli.common import DEFAULT, Common
+from wingman_runtime.cli.out import Out, note
+from wingman_runtime.errors import IntegrityError, NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from wingman_runtime.ledger.query import Filter
+    from wingman_runtime.ledger.record import StoredRecord
+
+app = App(name="audit", help="Read, verify and export the audit trail.")
+
+_WHICH = Group("Which records", sort_key=10)
+Request = Annotated[str, Parameter(name="--request", group=_WHICH, help="Of this request.")]
+Kind = Annotated[str, Parameter(group=_WHICH, help="event, retry, dead_letter, effect_intent, control …")]
+Agent = Annotated[str, Parameter(group=_WHICH, help="Written for this agent.")]
+Event = Annotated[str, Parameter(name="--event", group=_WHICH, help="Of this event type.")]
+Actor = Annotated[str, Parameter(group=_WHICH, help="Of requests of this actor.")]
+Outcome = Annotated[str, Parameter(group=_WHICH, help="That decide this outcome.")]
+Since = Annotated[str, Parameter(group=_WHICH, help="From then on: 2026-01-31T12:00, or 15m, 2h, 3d ago.")]
+Until = Annotated[str, Parameter(group=_WHICH, help="Before then.")]
+Text = Annotated[str, Parameter(group=_WHICH, help="With this text anywhere in the record.")]
+
+
+@app.command
+def tail(
+    *,
+    last: Annotated[int, Parameter(name=["--last", "-n"], help="How many to begin with.")] = 10,
+    follow: Annotated[
+        bool, Parameter(name=["--follow", "-f"], negative="", help="Go on with new ones.")
+    ] = False,
+    request: Request = "",
+    agent: Agent = "",
+    event: Event = "",
+    common: Common = DEFAULT,
+) -> int:
+    """The last records; with --follow each new one as it is stored.
+
+    For example
+
+        wingman audit tail -n 20
+        wingman audit tail --follow --json | jq .kind
+    """
+    from wingman_runtime.ledger.query import Filter
+    from wingman_runtime.ledger.query import tail as records
+
+    out = common.out()
+    which = Filter(request_id=request, agent=agent, event_type=event)
+    for record in records(_store(common), which, last=last, follow=follow):
+        _show(out, record)
+    return 0
+
+
+@app.command
+def query(
+    *,
+    request: Request = "",
+    kind: Kind = "",
+    agent: Agent = "",
+    event: Event = "",
+    actor: Actor = "",
+    outcome: Outcome = "",
+    since: Since = "",
+    until: Until = "",
+    text: Text = "",
+    limit: Annotated[int, Parameter(help="At most so many.")] = 100,
+    oldest: Annotated[bool, Parameter(negative="", help="Oldest first.")] = False,
+    common: Common = DEFAULT,
+) -> int:
+    """Records by request, kind, agent, event, actor, outcome, time or text; newest first.
+
+    For example
+
+        wingman audit query --outcome denied --since 2h
+        wingman audit query --request req_p0_… --oldest --json
+    """
+    from wingman_runtime.ledger.query import query as page_of
+
+    which = _filter(
+        request=request,
+        kind=kind,
+        agent=agent,
+        event=event,
+        actor=actor,
+        outcome=outcome,
+        since=since,
+        until=until,
+        text=text,
+    )
+    page = page_of(_store(common), which, newest=not oldest, limit=limit)
+    out = common.out()
+    for record in page.records:
+        _show(out, record)
+    if not page.records:
+        note("no record fits")
+    elif page.next:
+        note(f"there are more than {limit}; narrow it, or raise --limit")
+    return 0
+
+
+@app.command
+def verify(
+    *,
+    anchor: Annotated[
+        str, Parameter(help="What an earlier verify printed as anchor: nothing before it may have changed.")
+    ] = "",
+    common: Common = DEFAULT,
+) -> int:
+    """Check the whole trail: each record against the hash chain, the numbers against gaps.
+
+    Prints an anchor. Kept elsewhere, it proves later that the store was not rewritten as a whole.
+
+    For example
+
+        wingman audit verify
+        wingman audit verify --anchor "$(cat anchor.txt)"
+    """
+    from wingman_runtime.ledger.verify import anchor_of, parse_anchor
+    from wingman_runtime.ledger.verify import verify as check
+
+    store = _store(common)
+    result = check(store, anchor=parse_anchor(anchor) if anchor else None)
+    out = common.out()
+    told = {
+        "ok": result.ok,
+        "records": result.records,
+        "seconds": round(result.seconds, 3),
+        "anchor": anchor_of(store),
+        "findings": [str(finding) for finding in result.findings],
+        "warnings": [str(finding) for finding in result.warnings],
+    }
+    if common.json:
+        out.data(told)
+    else:
+        for finding in result.findings:
+            out.line(f"broken   {finding}", "red")
+        for warning in result.warnings:
+            out.line(f"warning  {warning}", "yellow")
+        out.line(
+            f"{result.records} records, {'chain verified' if result.ok else 'TAMPERED OR DAMAGED'}",
+            "green" if result.ok else "bold red",
+        )
+        out.line(f"anchor   {told['anchor']}")
+    if not result.ok:
+        raise IntegrityError(
+            f"the audit trail does not verify: {len(result.findings)} finding(s)", where=str(store)
+        )
+    return 0
+
+
+@app.command
+def export(
+    target: Annotated[Path | None, Parameter(help="The file; standard output when left out.")] = None,
+    /,
+    *,
+    request: Request = "",
+    kind: Kind = "",
+    agent: Agent = "",
+    event: Event = "",
+    since: Since = "",
+    until: Until = "",
+    common: Common = DEFAULT,
+) -> int:
+    """Every record that fits, oldest first, one JSON object a line, with its hashes.
+
+    For example
+
+        wingman audit export trail.ndjson
+        wingman audit export --since 1d | gzip > day.ndjson.gz
+    """
+    from wingman_runtime.ledger.query import select
+
+    which = _filter(request=request, kind=kind, agent=agent, event=event, since=since, until=until)
+    count = 0
+    stream = sys.stdout if target is None else target.open("w", encoding="utf-8")
+    try:
+        for record in select(_store(common), which):
+            stream.write(json.dumps(row(record), ensure_ascii=False) + "\n")
+            count += 1
+    finally:
+        if target is not None:
+            stream.close()
+    note(f"{count} records" + (f" in {target}" if target else ""))
+    return 0
+
+
+def row(record: StoredRecord) -> dict[str, Any]:
+    """A record as plain data."""
+    return {
+        "seq": record.seq,
+        "partition": record.partition,
+        "incarnation": record.incarnation,
+        "n": record.n,
+        "at": _when(record.at_ms),
+        "at_ms": record.at_ms,
+        "kind": record.kind,
+        "request": record.request_id,
+        "agent": record.agent,
+        "event": record.event_type,
+        "body": record.data(),
+        "prev_hash": record.prev_hash.hex(),
+        "hash": record.hash.hex(),
+    }
+
+
+def _show(out: Out, record: StoredRecord) -> None:
+    words = [_when(record.at_ms), f"{record.kind:<13}", record.agent or "-", record.event_type or ""]
+    words += [record.request_id, _gist(record.data())]
+    out.stream(row(record), "  ".join(word for word in words if word))
+
+
+def _gist(body: dict[str, Any]) -> str:
+    denied = [d for d in body.get("decisions") or () if isinstance(d, dict) and not d.get("allow")]
+    data = (body.get("event") or {}).get("data") if isinstance(body.get("event"), dict) else None
+    reasons = (
+        (data or {}).get("reasons") or body.get("reason") or [r for d in denied for r in d.get("reasons", ())]
+    )
+    return "; ".join(map(str, reasons)) if isinstance(reasons, list) else str(reasons or "")
+
+
+def _store(common: Common) -> Path:
+    path = common.found().settings.audit_store
+    if not path.is_file():
+        raise NotFoundError(
+            "there is no audit store yet", where=str(path), hint="run `wingman dev` or `wingman worker` once"
+        )
+    return path
+
+
+def _filter(*, request: str, event: str, since: str, until: str, **others: str) -> Filter:
+    from wingman_runtime.ledger.query import Filter
+
+    since_ms, until_ms = moment(since, "--since"), moment(until, "--until")
+    return Filter(request_id=request, event_type=event, since_ms=since_ms, until_ms=until_ms, **others)
+
+
+def moment(said: str, option: str) -> int | None:
+    """A time in milliseconds from ISO text (local time without an offset) or from an age such as ``15m``."""
+    if not said:
+        return None
+    if age := re.fullmatch(r"(\d+)([smhd])", said):
+        seconds = int(age[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[age[2]]
+        return int((time.time() - seconds) * 1000)
+    try:
+        return int(datetime.fromisoformat(said).timestamp() * 1000)
+    except ValueError:
+        raise UsageError(
+            f"{option}: {said!r} is no time", hint="write 2026-01-31T12:00, or an age such as 15m, 2h, 3d"
+        ) from None
+
+
+def _when(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"

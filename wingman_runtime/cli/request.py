@@ -1,0 +1,180 @@
+"""``wingman request``: look at requests, wait for them, cancel them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+from wingman_runtime.cli.common import DEFAULT, Common, actor_of, with_client
+from wingman_runtime.cli.out import Out, note, plain, style_of
+from wingman_runtime.errors import DeniedError, StillPendingError, WingmanError
+
+if TYPE_CHECKING:
+    from wingman_runtime.client import Client
+    from wingman_runtime.contracts.work import Response
+
+app = App(name="request", help="Look at requests, wait for them, cancel them.")
+Id = Annotated[str, Parameter(help="The request's id.")]
+
+
+@app.command(name="list")
+def list_(
+    *,
+    status: Annotated[str, Parameter(help="Only these: open, ended, or an outcome.")] = "",
+    limit: Annotated[int, Parameter(name=["--limit", "-n"], help="At most so many.")] = 20,
+    common: Common = DEFAULT,
+) -> int:
+    """The latest requests.
+
+    For example
+
+        wingman request list
+        wingman request list --status open --json
+    """
+
+    async def work(client: Client) -> int:
+        rows = [plain(row) for row in await client.requests(limit=limit, status=status or None)]
+        common.out().table(rows, _columns(rows), empty="no requests")
+        return 0
+
+    return with_client(common, work)
+
+
+@app.command
+def show(
+    request_id: Id,
+    /,
+    *,
+    tree: Annotated[
+        bool, Parameter(negative="", help="The causal tree, with timings and decisions.")
+    ] = False,
+    common: Common = DEFAULT,
+) -> int:
+    """One request: its outcome with reasons, plan, effects and stamp, or how far it has come.
+
+    For example
+
+        wingman request show req_p0_…
+        wingman request show req_p0_… --tree
+    """
+    if tree:
+        return _tree(request_id, common)
+
+    async def work(client: Client) -> int:
+        request = await client.request(request_id)
+        out = common.out()
+        try:
+            show_response(out, await request.result(timeout=0))
+        except (TimeoutError, StillPendingError):
+            state = plain(await request.state())
+            out.fields(state if isinstance(state, dict) else {"request_id": request_id, "state": state})
+        return 0
+
+    return with_client(common, work)
+
+
+def _tree(request_id: str, common: Common) -> int:
+    from wingman_runtime.cli.tree import show_tree
+
+    return show_tree(request_id, common)
+
+
+@app.command
+def watch(
+    request_id: Id,
+    /,
+    *,
+    timeout: Annotated[float | None, Parameter(help="Give up after so many seconds.")] = None,
+    common: Common = DEFAULT,
+) -> int:
+    """Each event of a request as it happens, then its outcome.
+
+    For example
+
+        wingman request watch req_p0_…
+        wingman request watch req_p0_… --json | jq .type
+    """
+    import asyncio
+
+    async def work(client: Client) -> int:
+        request = await client.request(request_id)
+        out = common.out()
+        try:
+            async with asyncio.timeout(timeout):
+                async for event in request.events():
+                    told = plain(event)
+                    source = str(told.get("source", "")).rpartition("/")[2] or "-"
+                    line = f"{told.get('time', '')}  {source:<14}{told.get('type', '')}"
+                    out.stream(told, line)
+                response = await request.result(timeout=timeout)
+        except TimeoutError:
+            raise StillPendingError(f"not ended after {timeout:g} s", where=request_id) from None
+        if not common.json:
+            show_response(out, response)
+        return exit_code(response)
+
+    return with_client(common, work)
+
+
+@app.command
+def cancel(
+    request_id: Id,
+    /,
+    *,
+    reason: Annotated[str, Parameter(help="Why; it goes on the record.")],
+    actor: Annotated[
+        str, Parameter(name="--as", help="Who cancels; else the setting actor, else the login.")
+    ] = "",
+    common: Common = DEFAULT,
+) -> int:
+    """Cancel a request: what it has done is undone, then it ends as cancelled.
+
+    For example
+
+        wingman request cancel req_p0_… --reason "wrong page" --as alice
+    """
+    who = actor_of(common.found().settings, actor)
+
+    async def work(client: Client) -> int:
+        await client.cancel(request_id, by=who, reason=reason)
+        if common.json:
+            common.out().data({"request_id": request_id, "cancelled_by": who})
+        note(f"cancellation is under way; see `wingman request show {request_id}`")
+        return 0
+
+    return with_client(common, work)
+
+
+def show_response(out: Out, response: Response) -> None:
+    """An assembled response, for people or as JSON."""
+    if out.as_json:
+        out.data(response)
+        return
+    outcome = response.outcome.value
+    out.line(f"{outcome}  {response.request_id}", style_of(outcome))
+    for reason in response.reasons:
+        out.line(f"  reason        {reason}")
+    if response.policies:
+        out.line(f"  policies      {', '.join(response.policies)}")
+    if response.granted_by:
+        out.line(f"  approved by   {response.granted_by}")
+    for title, effects in (("effect", response.effects), ("undone", response.compensations)):
+        for effect in effects:
+            tail = f": {effect.error}" if effect.error else ""
+            out.line(f"  {title:<13} {effect.tool} {effect.resource} {effect.status.value}{tail}")
+    if response.stamp is not None:
+        out.line(f"  stamp         {response.stamp.stamp_id}")
+
+
+def exit_code(response: Response) -> int:
+    """0 completed, 4 somebody or a policy said no, 1 anything else."""
+    if response.outcome == "completed":
+        return 0
+    said_no = {"denied", "blocked", "rejected"}
+    return DeniedError.exit_code if response.outcome in said_no else WingmanError.exit_code
+
+
+def _columns(rows: list[dict[str, object]]) -> tuple[str, ...]:
+    first = ("id", "request_id", "status", "outcome", "intent", "actor", "tenant", "flow", "submitted_at")
+    return tuple(name for name in first if any(name in row for row in rows)) or ("id",)

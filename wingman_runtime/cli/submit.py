@@ -1,0 +1,118 @@
+"""``wingman submit``: hand in a request."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from wingman_runtime.cli.common import DEFAULT, Common, actor_of, with_client
+from wingman_runtime.cli.out import note
+from wingman_runtime.cli.request import exit_code, show_response
+from wingman_runtime.errors import StillPendingError, UsageError
+
+if TYPE_CHECKING:
+    from wingman_runtime.client import Client
+
+
+def submit(
+    intent: Annotated[str, Parameter(help="What is asked for, e.g. note.write.")],
+    /,
+    *,
+    param: Annotated[
+        tuple[str, ...],
+        Parameter(
+            name=["--param", "-p"], negative="", help="key=text, or key:=JSON for other types; repeatable."
+        ),
+    ] = (),
+    params: Annotated[str, Parameter(help="All parameters as a JSON object, or @FILE.")] = "",
+    steps: Annotated[str, Parameter(help="Explicit steps, a JSON list of {tool, args}, or @FILE.")] = "",
+    actor: Annotated[
+        str, Parameter(name="--as", help="Who asks; else the setting actor, else the login.")
+    ] = "",
+    tenant: Annotated[str, Parameter(help="For which tenant; else the setting.")] = "",
+    flow: Annotated[str, Parameter(help="Through which flow.")] = "request",
+    key: Annotated[str, Parameter(help="Idempotency key: the same key hands in only once.")] = "",
+    wait: Annotated[float | None, Parameter(help="Wait so many seconds for the outcome.")] = None,
+    common: Common = DEFAULT,
+) -> int:
+    """Hand in a request; prints its id, or with --wait its outcome.
+
+    For example
+
+        wingman submit note.write -p path=hello.md -p text=hello --as alice --wait 10
+        wingman submit page.publish --params @page.json --key page-42 --json
+    """
+    given = parameters(param, params)
+    listed = _json(steps, "--steps", list) if steps else None
+    settings = common.found().settings
+    who = actor_of(settings, actor)
+
+    async def work(client: Client) -> int:
+        request = await client.submit(
+            intent,
+            params=given,
+            steps=listed,
+            actor=who,
+            tenant=tenant or settings.tenant,
+            flow=flow,
+            idempotency_key=key or None,
+        )
+        out = common.out()
+        if wait is None:
+            if common.json:
+                out.data({"request_id": request.id})
+            else:
+                out.line(request.id)
+            note(f"see `wingman request show {request.id}`")
+            return 0
+        try:
+            response = await request.result(timeout=wait)
+        except (TimeoutError, StillPendingError):
+            if common.json:
+                out.data({"request_id": request.id, "outcome": None})
+            raise StillPendingError(
+                f"not ended after {wait:g} s", where=request.id, hint=f"wingman request show {request.id}"
+            ) from None
+        show_response(out, response)
+        return exit_code(response)
+
+    return with_client(common, work)
+
+
+def parameters(pairs: tuple[str, ...], whole: str) -> dict[str, Any]:
+    """``key=text`` and ``key:=JSON`` pairs over a JSON object.
+
+    Raises:
+        UsageError: a pair that is none, or no JSON.
+    """
+    given: dict[str, Any] = _json(whole, "--params", dict) if whole else {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.rstrip(":"):
+            raise UsageError(f"--param {pair!r} is no key=value", hint="write --param path=notes/a.md")
+        if key.endswith(":"):
+            given[key[:-1]] = _json(value, f"--param {key[:-1]}", None)
+        else:
+            given[key] = value
+    return given
+
+
+def _json(text: str, option: str, kind: type | None) -> Any:
+    source = text
+    if text.startswith("@"):
+        path = Path(text[1:])
+        if not path.is_file():
+            raise UsageError(f"{option}: no file {path}")
+        source = path.read_text(encoding="utf-8")
+    try:
+        value = json.loads(source)
+    except json.JSONDecodeError as problem:
+        raise UsageError(
+            f"{option}: no JSON: {problem}", hint="quote it for the shell, or use @FILE"
+        ) from None
+    if kind is not None and not isinstance(value, kind):
+        raise UsageError(f"{option}: a JSON {'object' if kind is dict else 'list'} is expected")
+    return value

@@ -1,0 +1,63 @@
+"""``wingman worker``: one worker process."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from wingman_runtime.cli.common import DEFAULT, Common
+from wingman_runtime.cli.out import note
+from wingman_runtime.errors import UsageError
+
+
+def worker(
+    *,
+    agents: Annotated[str, Parameter(help="Only these, separated by commas; all when left out.")] = "",
+    concurrency: Annotated[int | None, Parameter(help="Events in hand at once, per agent.")] = None,
+    common: Common = DEFAULT,
+) -> int:
+    """Run a worker: fetch events, call agents, commit what they answer. Start as many as you like.
+
+    Ends on SIGTERM or Ctrl-C: what is in hand is finished or handed back, nothing is lost. A second
+    Ctrl-C ends it at once; then another worker takes over after `times.claim_idle`.
+
+    For example
+
+        wingman worker
+        wingman worker --agents executor,audit --concurrency 8
+    """
+    from wingman_runtime.bootstrap import run_worker
+    from wingman_runtime.project.load import Project
+
+    chosen = tuple(name.strip() for name in agents.split(",") if name.strip())
+    if agents and not chosen:
+        raise UsageError("--agents names nobody", hint="write --agents executor,audit")
+    project = Project.find(common.project, worker__concurrency=concurrency)
+
+    async def until_stopped() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def stopping() -> None:
+            if stop.is_set():
+                raise KeyboardInterrupt
+            note("stopping: finishing what is in hand")
+            stop.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping)
+        await run_worker(project, agents=chosen or None, concurrency=concurrency, stop=stop)
+
+    _runner()(until_stopped())
+    return 0
+
+
+def _runner():  # type: ignore[no-untyped-def]
+    try:
+        import uvloop
+    except ImportError:  # not on every platform; the loop of the standard library does as well
+        return asyncio.run
+    return uvloop.run

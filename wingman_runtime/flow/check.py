@@ -5,10 +5,10 @@ The rules, each in one function:
 * names: ``unknown-event`` ``unknown-agent`` ``unknown-join`` ``reserved-name`` ``runtime-event``
 * paths: ``start-not-routed`` ``orphan-event`` ``orphan-route`` ``orphan-agent`` ``undeclared-consumer``
   ``fan-out`` ``undeclared-cycle`` ``unneeded-cycle``
-* joins (`flow.check_joins`): ``join-sources`` ``join-starved`` ``join-stranger`` ``join-quorum`` ``unused-join``
-* endings (`flow.check_ends`): ``no-finally`` ``finally-without-end`` ``finally-routed`` ``end-not-by-finally``
+* joins (`check_joins`): ``join-sources`` ``join-starved`` ``join-stranger`` ``join-quorum`` ``unused-join``
+* endings (`check_ends`): ``no-finally`` ``finally-without-end`` ``finally-routed`` ``end-not-by-finally``
   ``no-outcome`` ``unknown-outcome`` ``outcome-field``
-* governance (`flow.check_ends`): ``bypasses-handshake`` ``forged-post``
+* governance (`check_ends`): ``bypasses-handshake`` ``forged-post``
 """
 
 from __future__ import annotations

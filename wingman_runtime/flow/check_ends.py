@@ -118,15 +118,18 @@ def _handshake(facts: Facts) -> Iterator[Finding]:
             join = flow.joins.get(spec.join)
             if actor not in facts.receivers(event) and (join is None or actor not in join.to):
                 continue
-            for sender in facts.senders(event):
+            senders = facts.senders(event)
+            for sender in senders:
                 manifest = facts.manifests.get(sender)
-                approves = manifest is not None and "approvals" in manifest.needs and sender != actor
-                if not approves and not (sender == flow.failure and sender != actor):
+                approves = manifest is not None and "approvals" in manifest.needs
+                # One event, one ground: what approves a plan may not also be sent as a compensation.
+                undoes = sender == flow.failure and len(senders) == 1
+                if sender == actor or not (approves or undoes):
                     yield Finding(
                         "flow/bypasses-handshake",
                         f"{actor} acts on {event}, which {sender} sends without holding approvals",
                         flow.where("routes", event),
-                        f"route {event} to the agent that holds approvals, and let that one send on to {actor}",
+                        f"route {event} to the agent that holds approvals, which sends on to {actor}",
                     )
         for key, agent in (("failure", flow.failure), ("finally", flow.finally_)):
             if agent == actor:

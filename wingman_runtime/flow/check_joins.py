@@ -59,7 +59,7 @@ def _sources(facts: Facts, name: str, join: Join, events: list[str]) -> Iterator
             if agent not in join.of:
                 yield Finding(
                     "flow/join-stranger",
-                    f"{agent} sends {event}, which contributes to the join {name}, but is not one of its `of`",
+                    f"{agent} sends {event} to the join {name}, but is not one of its `of`",
                     flow.where("routes", event),
                     f"add {agent} to joins.{name}.of, or give it an event of its own",
                 )

@@ -1,0 +1,151 @@
+"""A compiled flow as a picture: Mermaid, plain text for a terminal, and data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from wingman_runtime.flow.compile import CompiledFlow
+from wingman_runtime.flow.model import ANYONE
+from wingman_runtime.flow.route import Route
+
+_END = "end"
+
+
+class Arrow(NamedTuple):
+    """``kind``: to, settle, outcome, join, record or end; for the last two ``target`` is empty."""
+
+    source: str
+    event: str
+    kind: str
+    target: str
+    note: str = ""
+
+
+def arrows(flow: CompiledFlow) -> tuple[Arrow, ...]:
+    """Every way an event can take, in the order a request meets it."""
+    found = [
+        arrow
+        for key, route in flow.table.items()
+        for arrow in _arrows(flow, key, route)
+    ]
+    order = {name: at for at, name in enumerate(_walk(flow))}
+    last = len(order)
+    return tuple(sorted(found, key=lambda one: (order.get(one.source, last), one.source == ANYONE)))
+
+
+def graph_json(flow: CompiledFlow) -> dict[str, Any]:
+    """Nodes and arrows as plain data."""
+    drawn = arrows(flow)
+    return {
+        "flow": flow.name,
+        "version": flow.version,
+        "digest": flow.digest,
+        "start": flow.start,
+        "finally": flow.finally_,
+        "failure": flow.failure,
+        "limits": flow.limits.model_dump(),
+        "agents": [{"name": name, "role": _role(flow, name)} for name in _ordered(flow)],
+        "arrows": [arrow._asdict() for arrow in drawn],
+    }
+
+
+def mermaid(flow: CompiledFlow) -> str:
+    """A Mermaid flowchart: solid arrows go on, dotted ones settle or decide."""
+    rows = ["flowchart TD", f"  %% {flow.name} {flow.version} {flow.digest[:19]}"]
+    drawn = arrows(flow)
+    names = list(dict.fromkeys(name for one in drawn for name in (one.source, one.target) if name))
+    for name in names:
+        if name == ANYONE:
+            rows.append('  any(["any agent"])')
+        elif name not in flow.agents:
+            rows.append(f'  {_node(name)}(["{name}"])')
+        else:
+            rows.append(f'  {_node(name)}["{name}"]')
+    if any(one.kind == _END for one in drawn):
+        rows.append('  over(("end"))')
+    for one in drawn:
+        label = f"{one.event}: {one.note}" if one.note else one.event
+        if one.kind == "record":
+            continue
+        line = "-.->" if one.kind in {"settle", "outcome"} else "-->"
+        target = "over" if one.kind == _END else _node(one.target)
+        rows.append(f'  {_node(one.source)} {line}|"{label}"| {target}')
+    return "\n".join(rows) + "\n"
+
+
+def text_graph(flow: CompiledFlow) -> str:
+    """The flow for a terminal: each sender with what it may send and where that goes."""
+    rows = [
+        f"{flow.name} {flow.version}  {flow.digest[:19]}",
+        f"limits: depth {flow.limits.depth}, {flow.limits.events} events, fan-out {flow.limits.fan_out}",
+    ]
+    drawn = arrows(flow)
+    width = max(len(one.event) for one in drawn)
+    groups: dict[str, list[Arrow]] = {}
+    for one in drawn:
+        groups.setdefault(one.source, []).append(one)
+    for source, sent in groups.items():
+        role = _role(flow, source)
+        rows += ["", "any agent" if source == ANYONE else f"{source} ({role})" if role else source]
+        for at, one in enumerate(sent):
+            rows.append(f"{'└─' if at == len(sent) - 1 else '├─'} {one.event:<{width}} {_said(one)}".rstrip())
+    return "\n".join(rows) + "\n"
+
+
+def _said(arrow: Arrow) -> str:
+    return {
+        "to": f"─▶ {arrow.target}",
+        "join": f"─▶ {arrow.target}  ({arrow.note})",
+        "settle": f"┄▶ {arrow.target}  (once every branch has settled)",
+        "outcome": f"┄▶ {arrow.target}  ({arrow.note})",
+        "record": "·  on the record only",
+        _END: "■  ends the request",
+    }[arrow.kind]
+
+
+def _arrows(flow: CompiledFlow, key: str, route: Route) -> Iterator[Arrow]:
+    source, _, event = key.partition(">")
+    yield from (Arrow(source, event, "to", target) for target in route.to)
+    if route.settle:
+        yield Arrow(source, event, "settle", route.settle)
+    elif route.decides:
+        note = route.outcome or f"outcome from its field {route.outcome_field}"
+        yield Arrow(source, event, "outcome", flow.finally_, note)
+    elif route.join is not None:
+        join = route.join
+        note = f"join {join.name}, {join.need} of {len(join.of)}"
+        yield from (Arrow(source, event, "join", target, note) for target in join.to)
+    elif route.end:
+        yield Arrow(source, event, _END, "")
+    elif not route.to:
+        yield Arrow(source, event, "record", "")
+
+
+def _walk(flow: CompiledFlow) -> Iterator[str]:
+    """Senders breadth-first from the start; those nothing leads to afterwards, the runtime last."""
+    senders = [key.partition(">")[0] for key in flow.table]
+    first = [name for name in senders if f"{name}>{flow.start}" in flow.table]
+    queue = list(dict.fromkeys(first))
+    for here in queue:
+        yield here
+        for key, route in flow.table.items():
+            if key.partition(">")[0] == here:
+                nexts = (*route.to, *(route.join.to if route.join else ()))
+                queue += [name for name in dict.fromkeys(nexts) if name not in queue]
+    late = [flow.failure, flow.finally_, *senders]
+    yield from (name for name in dict.fromkeys(late) if name and name not in queue and name != ANYONE)
+
+
+def _ordered(flow: CompiledFlow) -> list[str]:
+    walked = [name for name in _walk(flow) if name in flow.agents]
+    return walked + [name for name in flow.agents if name not in walked]
+
+
+def _role(flow: CompiledFlow, name: str) -> str:
+    roles = {flow.failure: "settles failures", flow.finally_: "stamps every outcome"}
+    return roles.get(name, "") if name else ""
+
+
+def _node(name: str) -> str:
+    return "any" if name == ANYONE else f"agent_{name}"

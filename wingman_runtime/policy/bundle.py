@@ -52,13 +52,18 @@ class Rule:
     annotations: Mapping[str, str]
 
     @property
+    def said(self) -> str:
+        """The reason it gives when it decides."""
+        return f"{self.id}: {self.reason}" if self.reason else self.id
+
+    @property
     def where(self) -> str:
         return f"{self.file}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gate:
-    """What decides at one gate: the rules of 00-always.cedar and those of the gate's own file, by Cedar id."""
+    """What decides at one gate: the rules of 00-always.cedar and of the gate's own file, by Cedar's id."""
 
     name: str
     policies: cedarpy.PolicySet

@@ -31,11 +31,7 @@ class Facts:
     resource: str  # JSON list with the resource's entity
     context: str  # JSON object
     shape: tuple[Any, ...]
-
-    @property
-    def simple(self) -> bool:
-        """No records: one with the keys ``type`` and ``id`` may be an entity, depending on the schema."""
-        return "{" not in str(self.shape)
+    simple: bool  # no records: one with the keys ``type`` and ``id`` may be an entity, as the schema says
 
 
 def uid(kind: str, name: str) -> dict[str, str]:
@@ -44,18 +40,20 @@ def uid(kind: str, name: str) -> dict[str, str]:
 
 def facts_of(question: Question) -> Facts:
     """Raises UnfitError, naming the attribute, for floats, nulls and mixed lists."""
-    attributes = dict(question.attributes)
+    given = question.attributes
+    if "resources" in given:
+        given = {**given, "areas": areas(given["resources"])}
     people = [question.principal]
-    if "resources" in attributes:
-        attributes["areas"] = areas(attributes["resources"])
-    attrs, attr_shape = _record(attributes, "attributes", people)
+    attrs, attr_shape = _record(given, "attributes", people)
     context, context_shape = _record(question.context, "context", people)
-    resource = {"uid": uid(*question.resource), "attrs": attrs, "parents": []}
+    kind, name = question.resource
+    resource = {"uid": {"type": f"{NAMESPACE}::{kind}", "id": name}, "attrs": attrs, "parents": []}
     return Facts(
-        tuple(dict.fromkeys(people)),
+        tuple(dict.fromkeys(people)) if len(people) > 1 else (question.principal,),
         orjson.dumps([resource]).decode(),
         orjson.dumps(context).decode(),
-        (question.action, question.principal.type, question.resource.type, attr_shape, context_shape),
+        (question.action, question.principal.type, kind, attr_shape, context_shape),
+        all(shape[1][0] != "{" for shape in (*attr_shape, *context_shape)),
     )
 
 
@@ -119,20 +117,27 @@ def _record(
     values: dict[str, Any] = {}
     shape: list[tuple[str, str]] = []
     for name, value in given.items():
-        kind = NAMED.get(name)
-        if kind is not None:
+        if name in NAMED:
+            kind = NAMED[name]
             if not isinstance(value, str):
                 raise UnfitError(f"{what}.{name} must be the id of a {kind}")
-            values[name] = {"__entity": uid(kind, value)}
-            shape.append((name, kind))
+            values[name] = {"__entity": {"type": f"{NAMESPACE}::{kind}", "id": value}}
             if kind != "Tenant":
                 people.append(Ref(kind, value))
-            continue
-        if isinstance(value, set | frozenset | tuple):
-            value = sorted(value) if not isinstance(value, tuple) else list(value)
-        values[name] = value
-        shape.append((name, _kind(value, f"{what}.{name}")))
-    return values, tuple(sorted(shape))
+        else:
+            plain = _plain(value)
+            values[name] = plain
+            kind = "str" if isinstance(plain, str) else _kind(plain, f"{what}.{name}")
+        shape.append((name, kind))
+    shape.sort()
+    return values, tuple(shape)
+
+
+def _plain(value: Any) -> Any:
+    """Sets and tuples as lists."""
+    if isinstance(value, tuple):
+        return list(value)
+    return sorted(value) if isinstance(value, set | frozenset) else value
 
 
 def _kind(value: Any, where: str) -> str:
@@ -148,11 +153,11 @@ def _kind(value: Any, where: str) -> str:
         kinds = {_kind(item, where) for item in value}
         if len(kinds) > 1:
             raise UnfitError(f"{where} mixes types")
-        return f"[{kinds.pop() if kinds else ''}]"
+        inner = kinds.pop() if kinds else ""
+        return inner if inner.startswith("{") else f"[{inner}]"
     if isinstance(value, Mapping):
         if any(not isinstance(name, str) or name.startswith("__") for name in value):
             # Cedar reads __entity and __extn as escapes: data must not be able to name an entity.
             raise UnfitError(f"{where} has a key that Cedar would read as an escape")
-        inner = ",".join(f"{name}={_kind(value[name], where)}" for name in sorted(value))
-        return "{" + inner + "}"
+        return "{" + ",".join(f"{name}={_kind(value[name], where)}" for name in sorted(value)) + "}"
     raise UnfitError(f"{where}: Cedar has no value for {type(value).__name__}")

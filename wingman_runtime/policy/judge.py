@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -30,6 +30,7 @@ _CAST = 2048  # sets of people kept as parsed entities
 _SHAPES = 4096  # combinations of types found to fit the schema
 
 
+_ACTION = f"{NAMESPACE}::Action"
 _BY_VALUE = re.compile(r"\b(enum|decimal|ipaddr|datetime|duration)\b")
 
 
@@ -87,7 +88,14 @@ class Judge:
     def view(self, question: Question) -> View:
         """The question as Cedar reads it, for `explain`. Raises ValueError when it has no such form."""
         facts = facts_of(question)
-        return self._view(question, facts, self._entities(facts, check=False))
+        return View(
+            question.action,
+            question.principal,
+            question.resource,
+            self.people.ancestors(question.principal),
+            _request(question, facts),
+            self._entities(facts),
+        )
 
     def _decide(self, question: Question, key: bytes) -> Decision:
         digest = "sha256:" + hashlib.sha256(key).hexdigest()
@@ -109,47 +117,34 @@ class Judge:
 
     def _evaluate(self, question: Question, gate: Gate, digest: str) -> Decision:
         facts = facts_of(question)
+        # Given the schema Cedar checks every type, and takes half as long again; once a shape suffices.
         checked = self._simple and facts.simple and self._fits.peek(facts.shape) is True
-        entities = self._entities(facts, check=not checked)
-        view = self._view(question, facts, entities)
-        # Given the schema Cedar checks the types of the context, at twice the price; once a shape suffices.
-        answer = cedarpy.is_authorized(
-            view.request, gate.policies, entities, None if checked else self.bundle.schema
-        )
-        errors = tuple(_readable(error, gate) for error in answer.diagnostics.errors)
+        entities = self._entities(facts, trusted=checked)
+        request = _request(question, facts)
+        schema = None if checked else self.bundle.schema
+        answer = cedarpy.is_authorized(request, gate.policies, entities, schema)
+        said = answer.diagnostics
+        errors = tuple(_readable(error, gate) for error in said.errors)
         if answer.decision is cedarpy.Decision.NoDecision:
-            return self._denied(
-                question,
-                digest,
-                errors=errors or ("Cedar came to no decision",),
-                prefix="does not fit the schema: ",
-            )
-        self._fits.put(facts.shape, True)
-        rules = tuple(gate.rules[key] for key in sorted(answer.diagnostics.reasons))
+            told = tuple(f"does not fit the schema: {error}" for error in errors)
+            return self._denied(question, digest, errors=told or ("Cedar came to no decision",))
+        if not checked:
+            self._fits.put(facts.shape, True)
+        rules = tuple(gate.rules[key] for key in sorted(said.reasons))
         if errors:
             return self._denied(question, digest, errors=errors, rules=rules)
         if answer.allowed:
             return self._decision(question, digest, allow=True, rules=rules)
         if rules:
             return self._decision(question, digest, forbidden=True, rules=rules)
-        return self._denied(question, digest, reasons=nearest(gate, view))
+        return self._denied(question, digest, reasons=nearest(gate, self.view(question)))
 
-    def _entities(self, facts: Facts, *, check: bool) -> cedarpy.Entities:
-        def parse() -> cedarpy.Entities:
-            return cedarpy.Entities.from_json_str(self.people.entities(facts.people), self.bundle.schema)
-
-        cast = self._cast.get(facts.people, parse)
-        return cast.with_added_json_str(facts.resource, self.bundle.schema if check else None)
-
-    def _view(self, question: Question, facts: Facts, entities: cedarpy.Entities) -> View:
-        request: dict[str, object] = {
-            "principal": uid(*question.principal),
-            "action": {"type": f"{NAMESPACE}::Action", "id": question.action},
-            "resource": uid(*question.resource),
-            "context": facts.context,
-        }
-        ancestors = self.people.ancestors(question.principal)
-        return View(question.action, question.principal, question.resource, ancestors, request, entities)
+    def _entities(self, facts: Facts, *, trusted: bool = False) -> cedarpy.Entities:
+        cast = self._cast.peek(facts.people)
+        if cast is None:
+            cast = cedarpy.Entities.from_json_str(self.people.entities(facts.people), self.bundle.schema)
+            self._cast.put(facts.people, cast)
+        return cast.with_added_json_str(facts.resource, None if trusted else self.bundle.schema)
 
     def _denied(
         self,
@@ -159,10 +154,8 @@ class Judge:
         reasons: tuple[str, ...] = (),
         errors: tuple[str, ...] = (),
         rules: tuple[Rule, ...] = (),
-        prefix: str = "",
     ) -> Decision:
-        told = tuple(prefix + error for error in errors)
-        return self._decision(question, digest, rules=rules, reasons=(*reasons, *told), errors=told)
+        return self._decision(question, digest, rules=rules, reasons=(*reasons, *errors), errors=errors)
 
     def _decision(
         self,
@@ -187,17 +180,40 @@ class Judge:
             principal=f'{question.principal.type}::"{question.principal.id}"',
             resource=f'{question.resource.type}::"{question.resource.id}"',
             policies=tuple(rule.id for rule in rules),
-            reasons=reasons or tuple(f"{rule.id}: {rule.reason}" for rule in rules),
+            reasons=reasons or tuple(rule.said for rule in rules),
             bundle=self.bundle.digest,
             forbidden=forbidden,
             errors=errors,
-            annotations=MappingProxyType(notes),
+            annotations=_annotations(rules),
             input_digest=digest,
         )
 
 
+def _request(question: Question, facts: Facts) -> dict[str, object]:
+    return {
+        "principal": uid(*question.principal),
+        "action": {"type": _ACTION, "id": question.action},
+        "resource": uid(*question.resource),
+        "context": facts.context,
+    }
+
+
+def _annotations(rules: tuple[Rule, ...]) -> Mapping[str, str]:
+    """Those of the rules that decided. Where two rules differ, the larger number or both texts."""
+    if len(rules) == 1:
+        return rules[0].annotations
+    found: dict[str, str] = {}
+    for rule in rules:
+        for name, text in rule.annotations.items():
+            other = found.setdefault(name, text)
+            if other != text:
+                numbers = text.isdecimal() and other.isdecimal()
+                found[name] = str(max(int(text), int(other))) if numbers else f"{other}; {text}"
+    return MappingProxyType(found)
+
+
 def _key(question: Question) -> bytes:
-    """Canonical bytes of a question. Equal bytes mean equal questions, as far as Cedar can tell them apart."""
+    """Canonical bytes of a question: equal ones mean equal questions, as far as Cedar can tell."""
     return orjson.dumps(
         [
             question.gate,

@@ -1,4 +1,4 @@
-"""``config/principals.yaml``: who there is, in which roles, teams and tenants. The judge knows nobody else."""
+"""``config/principals.yaml``: who there is, in which roles, teams and tenants. Nobody else exists."""
 
 from __future__ import annotations
 

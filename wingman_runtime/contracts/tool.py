@@ -7,6 +7,7 @@ that a tool's author needs no other room.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -131,8 +132,26 @@ class Files(Protocol):
         """Remove a file; False: there was none."""
         ...
 
-    def restore(self, path: str, stash: str) -> None:
-        """Put back what `keep` kept under that name: content, permissions, or absence."""
+    def restore(self, path: str, stash: str, left: str) -> bool:
+        """Put back what `keep` kept under that name: content, permissions, or absence.
+
+        Args:
+            path: the file; it must be the one that was kept.
+            stash: what `keep` returned.
+            left: `state` of the file right after the effect.
+
+        Returns:
+            False: it is as it was already. Raises ToolError when somebody has changed the file since:
+            undoing one request must not undo another's work.
+        """
+        ...
+
+    def state(self, path: str) -> str:
+        """Digest of a file's content, or ``absent``."""
+        ...
+
+    def exclusive(self, path: str) -> AbstractContextManager[None]:
+        """Nobody else changes the file while this is held. For read-then-write; never nest two of them."""
         ...
 
 

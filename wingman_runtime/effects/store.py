@@ -26,16 +26,20 @@ class EffectStore(Protocol):
     """The recorded life of effects. All times are the server's; nobody else's clock counts."""
 
     async def intend(
-        self, claim: Claim, effect: Effect, *, approval_id: str, takeover: bool = False
+        self, claim: Claim, effect: Effect, *, approval_id: str, takeover: bool = False, plan_digest: str = ""
     ) -> IntentAnswer:
         """Record an intent, or say what is known of it.
 
-        On the way in ``effect.deadline_ms`` is how many milliseconds from now the call may take; the store
-        turns it into server time, and into a fresh deadline on every ``go``. What it answers in ``effect``
-        carries the server's `seq`, `attempt` and times.
-
-        With ``takeover`` (an idempotent tool whose earlier deadline has passed) an effect in doubt gets one
-        more attempt: ``attempt + 1``, answer ``go``.
+        Args:
+            claim: the entry this is done for. The same claim may ask again, for its answer may be lost: an
+                intent of its own without an end answers ``go``. Whether it has called the tool meanwhile only
+                the caller knows; hence no two processes may ever work under one worker's name.
+            effect: ``deadline_ms`` is how many milliseconds from now the call may take; the store turns it
+                into server time, anew with every ``go``.
+            approval_id: for kind ``apply``: an approved approval of this request.
+            takeover: an intent of an earlier claim whose deadline has passed becomes this claim's: answer
+                ``go`` with ``attempt + 1``, to run an idempotent tool again or to record uncertain.
+            plan_digest: the plan the approval must be for.
         """
         ...
 
@@ -43,7 +47,8 @@ class EffectStore(Protocol):
         """Move an intent to done, failed or uncertain; returns what is recorded.
 
         A compensation recorded as done also moves the effect it undoes to ``compensated``. An effect that
-        has ended already keeps its first end, and that is what is returned.
+        has ended already, or was taken over, keeps what is recorded, and that is what is returned; the news
+        is kept beside it.
         """
         ...
 

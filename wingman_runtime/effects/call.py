@@ -1,0 +1,266 @@
+"""One attempt at one tool: run it within its time, and say what is known of the world afterwards.
+
+What an attempt can end in, and what may be said then:
+
+- `Returned`: it was done.
+- `Broken`: it was done, but what it returned cannot be kept (not JSON, too large).
+- `Refused`: the tool raised ToolError: nothing was done.
+- `Unknown`: any other exception, or no answer in time: it may have been done.
+
+Within one attempt up to three tries are made, with full jitter between them: after a retryable ToolError for
+any tool (nothing was done), after an exception for an idempotent one. Once any try ended unknown, a later
+"nothing was done" speaks of that try alone, and the attempt stays unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import threading
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import tenacity
+from pydantic import BaseModel
+
+from wingman_runtime.contracts.canonical import canonical, refuse_unrepresentable
+from wingman_runtime.contracts.tool import Result, ToolContext
+from wingman_runtime.contracts.work import StepRequest
+from wingman_runtime.effects.tool import ToolSpec
+from wingman_runtime.errors import ContractError, ToolError
+
+TRIES: Final = 3
+RESULT_LIMIT: Final = 64 * 2**10
+"""Bytes of a result, and of the arguments for its undoing."""
+ERROR_LIMIT: Final = 2000
+_CANCEL_GRACE = 1.0
+_DEPTH_LIMIT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    value: Any
+    undo: StepRequest | None
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    error: str
+    undo: StepRequest | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    error: str
+    retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    error: str
+    timed_out: bool = False
+
+
+CallEnd: TypeAlias = Returned | Broken | Refused | Unknown
+MakeContext: TypeAlias = Callable[[Callable[[], bool]], ToolContext]
+Sleep: TypeAlias = Callable[[float], Awaitable[None]]
+
+
+async def attempt(
+    spec: ToolSpec,
+    args: Mapping[str, Any],
+    make_context: MakeContext,
+    *,
+    compensation: ToolSpec | None = None,
+    in_doubt: bool = False,
+    sleep: Sleep = asyncio.sleep,
+) -> CallEnd:
+    """Run a tool, in at most `spec.timeout` seconds over all tries.
+
+    Args:
+        make_context: given a function that says whether the call has been given up, makes its context.
+        compensation: the tool that undoes this one; the undo arguments are checked against it.
+        in_doubt: an earlier attempt of the same effect ended unknown.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + spec.timeout
+    doubt = "an earlier attempt may have done it" if in_doubt else ""
+    end: CallEnd = Unknown("not run")
+
+    async def one_try() -> CallEnd:
+        nonlocal doubt, end
+        left = until - loop.time()
+        if left > 0:
+            end = await _try(spec, args, make_context, compensation, left)
+            if isinstance(end, Unknown):
+                doubt = doubt or end.error
+        return end
+
+    def again(last: CallEnd) -> bool:
+        if loop.time() >= until:
+            return False
+        if isinstance(last, Refused):
+            return last.retryable
+        return isinstance(last, Unknown) and spec.idempotent and not last.timed_out
+
+    retrying = tenacity.AsyncRetrying(
+        stop=tenacity.stop_after_attempt(TRIES),
+        wait=tenacity.wait_random_exponential(multiplier=0.1, max=2.0),
+        retry=tenacity.retry_if_result(again),
+        retry_error_callback=lambda state: state.outcome.result() if state.outcome else end,
+        sleep=sleep,
+    )
+    end = await retrying(one_try)
+    if isinstance(end, Refused) and doubt:
+        return Unknown(f"{end.error} (before that: {doubt})"[:ERROR_LIMIT])
+    return end
+
+
+async def _try(
+    spec: ToolSpec,
+    args: Mapping[str, Any],
+    make_context: MakeContext,
+    compensation: ToolSpec | None,
+    seconds: float,
+) -> CallEnd:
+    given_up = threading.Event()
+    run = _run_async if spec.is_async else _run_in_thread
+    task = asyncio.ensure_future(run(spec, args, make_context(given_up.is_set)))
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        if not task.done():  # out of time, or we are being cancelled ourselves
+            given_up.set()
+            task.cancel()
+    if not task.done():
+        # A coroutine that refuses to be cancelled, like a thread, goes on behind our back; we do not wait.
+        await asyncio.wait({task}, timeout=_CANCEL_GRACE)
+    if given_up.is_set():
+        return Unknown(f"no answer within {spec.timeout:g} s", timed_out=True)
+    if task.cancelled():
+        return Unknown("the tool cancelled itself")
+    answer = task.result()
+    if answer.error is not None:
+        return _raised(answer.error, spec)
+    return _ended(spec, compensation, args, answer.value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a function came back with. An error is a value here: some cannot be raised through a future."""
+
+    value: Any = None
+    error: BaseException | None = None
+
+
+async def _run_async(spec: ToolSpec, args: Mapping[str, Any], context: ToolContext) -> _Answer:
+    try:
+        return _Answer(value=await spec.call(args, context))
+    except (Exception, SystemExit) as error:
+        return _Answer(error=error)
+
+
+async def _run_in_thread(spec: ToolSpec, args: Mapping[str, Any], context: ToolContext) -> _Answer:
+    # A thread of its own, not the shared pool: one that hangs must hold up neither the next tool nor, being a
+    # daemon, the end of the process.
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[_Answer] = loop.create_future()
+
+    def settle(value: _Answer) -> None:
+        if not answer.done():
+            answer.set_result(value)
+
+    def run() -> None:
+        try:
+            value = _Answer(value=_finished(spec.call(args, context)))
+        except BaseException as error:
+            value = _Answer(error=error)
+        try:
+            loop.call_soon_threadsafe(settle, value)
+        except RuntimeError:
+            return  # the loop is closed; nobody waits any more
+
+    carried = contextvars.copy_context()
+    threading.Thread(target=carried.run, args=(run,), name=f"tool {spec.name}", daemon=True).start()
+    return await answer
+
+
+def _finished(value: Any) -> Any:
+    if inspect.iscoroutine(value):
+        value.close()
+        raise TypeError("the tool returned a coroutine; declare it with async def")
+    return value
+
+
+def _raised(error: BaseException, spec: ToolSpec) -> CallEnd:
+    if isinstance(error, ToolError):
+        hint = f" → {error.hint}" if error.hint else ""
+        return Refused(f"{error.message}{hint}"[:ERROR_LIMIT], retryable=error.retryable)
+    where = ""
+    code = getattr(spec.function, "__code__", None)
+    for frame in traceback.extract_tb(error.__traceback__):
+        if code is not None and frame.filename == code.co_filename:
+            where = f" (line {frame.lineno} of {frame.filename.rpartition('/')[2]})"
+    return Unknown(f"{type(error).__name__}: {error}{where}"[:ERROR_LIMIT])
+
+
+def _ended(spec: ToolSpec, compensation: ToolSpec | None, args: Mapping[str, Any], returned: Any) -> CallEnd:
+    if not isinstance(returned, Result):
+        returned = Result(returned)
+    problems: list[str] = []
+    undo: StepRequest | None = None
+    if compensation is not None:
+        given = returned.undo
+        if given is None:
+            given = {name: args[name] for name in compensation.parameters if name in args}
+        try:
+            undo = StepRequest(tool=compensation.name, args=compensation.normalise(_plain(given, "undo")))
+            _refuse_large(undo.args, "undo")
+        except Exception as error:  # a validator of the tool's author may raise anything
+            undo = None
+            problems.append(f"cannot be undone by {compensation.name}: {error}")
+    try:
+        value = _plain(returned.value, "result")
+        _refuse_large(value, "result")
+    except ContractError as error:
+        value = None
+        problems.append(str(error))
+    if problems:
+        return Broken(f"{spec.name} did its work, but {'; '.join(problems)}"[:ERROR_LIMIT], undo)
+    return Returned(value, undo)
+
+
+def _plain(value: Any, path: str, depth: int = 0) -> Any:
+    """A copy as plain JSON data; ContractError at the path of what is none."""
+    if depth > _DEPTH_LIMIT:
+        raise ContractError("nested too deeply", where=path)
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return {_key(key, path): _plain(item, f"{path}.{key}", depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
+    if value is None or type(value) in (bool, int, float, str):
+        refuse_unrepresentable(value, path)
+        return value
+    raise ContractError(f"{type(value).__name__} is not JSON", where=path, hint="return plain data")
+
+
+def _key(key: Any, path: str) -> str:
+    if not isinstance(key, str):
+        raise ContractError(f"key {key!r} is not text", where=path)
+    return key
+
+
+def _refuse_large(value: Any, path: str) -> None:
+    try:
+        size = len(canonical(value))
+    except TypeError as error:  # a lone surrogate
+        raise ContractError(str(error), where=path) from None
+    if size > RESULT_LIMIT:
+        raise ContractError(
+            f"{size} bytes, the limit is {RESULT_LIMIT}", where=path, hint="return a reference"
+        )

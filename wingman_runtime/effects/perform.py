@@ -1,0 +1,401 @@
+"""Carrying out an approved plan, or a compensating one.
+
+For each step, in order:
+
+1. Refuse what the agent's manifest does not declare, what does not validate, what policy denies *now*.
+2. Record the intent. Only the answer ``go`` permits the call.
+3. Call the tool, with the effect's id as its idempotency key, within its time.
+4. Record what came of it.
+
+A plan stops at the first step that is not done. A compensating plan goes on past a failed step: the more is
+undone the better; what is left is reported.
+
+An effect in doubt (an intent without an end) is waited for until its deadline; then an idempotent tool is run
+again, up to three attempts in all; anything else is recorded as uncertain. See docs/tools.md and docs/adr.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from wingman_runtime.contracts.event import Event
+from wingman_runtime.contracts.ids import derive
+from wingman_runtime.contracts.manifest import Manifest
+from wingman_runtime.contracts.outcome import Perform
+from wingman_runtime.contracts.ports import Policy, Ref
+from wingman_runtime.contracts.tool import ToolContext
+from wingman_runtime.contracts.work import (
+    CompensationPlan,
+    CompensationStep,
+    Effect,
+    EffectStatus,
+    Plan,
+    PlanReport,
+    Step,
+)
+from wingman_runtime.effects.call import Broken, CallEnd, Refused, Returned, Sleep, Unknown, attempt
+from wingman_runtime.effects.registry import ToolRegistry
+from wingman_runtime.effects.stash import EffectFiles
+from wingman_runtime.effects.store import Claim, EffectStore, IntentAnswer
+from wingman_runtime.effects.tool import ToolSpec
+from wingman_runtime.effects.workspace import Workspace
+from wingman_runtime.errors import ContractError, NotFoundError
+
+ATTEMPTS: Final = 3
+EXECUTE_GATE: Final = "50-execute.cedar"
+ROLLBACK_GATE: Final = "70-rollback.cedar"
+_DEADLINE_GRACE_MS = 1500  # a call cancelled at its timeout still gets to record that
+_POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """For whom a plan is carried out: facts of the envelope, for policies and tools."""
+
+    request_id: str
+    actor: str
+    tenant: str
+    flow: str = ""
+
+    @classmethod
+    def of(cls, event: Event[Any]) -> Errand:
+        return cls(request_id=event.request_id, actor=event.actor, tenant=event.tenant, flow=event.flow)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What all steps of one plan share."""
+
+    perform: Perform
+    claim: Claim
+    errand: Errand
+    manifest: Manifest
+    policy: Policy
+    plan_digest: str
+    intent: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One step, ready to be intended."""
+
+    spec: ToolSpec
+    effect: Effect
+
+
+@dataclass(frozen=True, slots=True)
+class _NotDone:
+    """Why a step has no effect. ``stop``: the work is no longer ours to do."""
+
+    error: str
+    denied: bool = False
+    stop: bool = False
+
+
+@dataclass(slots=True)
+class _Tally:
+    effects: list[Effect] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    failed_step: int | None = None
+    denied: bool = False
+
+    def report(self, status: Any) -> PlanReport:
+        return PlanReport(
+            status=status,
+            effects=tuple(self.effects),
+            failed_step=self.failed_step,
+            error="; ".join(self.errors),
+            denied=self.denied,
+        )
+
+
+class Performer:
+    """The hands. Safe to share between the tasks of one worker.
+
+    Args:
+        registry: the project's tools.
+        store: the effects ledger.
+        workspace: the folder file tools work in.
+        sleep: waits between tries and while an effect is in doubt.
+    """
+
+    def __init__(
+        self,
+        registry: ToolRegistry,
+        store: EffectStore,
+        workspace: Workspace,
+        *,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._registry = registry
+        self._store = store
+        self._workspace = workspace
+        self._sleep = sleep
+        # Effects this process began and recorded no end of, with their attempts. The store answers ``go`` to the same claim twice,
+        # since an answer may get lost; that a call was made meanwhile is known only here.
+        self._begun: dict[str, int] = {}
+
+    async def carry_out(
+        self, perform: Perform, claim: Claim, errand: Errand, manifest: Manifest, policy: Policy
+    ) -> PlanReport:
+        """Carry out a plan; after a crash, with the same arguments, finish it.
+
+        Args:
+            perform: the agent's answer.
+            claim: the entry the agent answered to.
+            errand: facts of that entry's envelope.
+            manifest: the agent's; ``tools`` bounds what it may call.
+            policy: the judge bound to the step; asked for ``execute`` or ``compensate`` before each intent.
+
+        Returns:
+            The report. Status ``interrupted`` (``error`` is ``held`` or ``fenced``): park or drop the entry
+            and commit nothing; ``effects`` tells how far it came.
+
+        May take longer than the agent's timeout: up to the sum of the tools' timeouts, and after a crash the
+        rest of one tool's deadline more. Cancelling is safe: the effect under way stays in doubt.
+        """
+        plan = perform.plan
+        job = _Job(
+            perform=perform,
+            claim=claim,
+            errand=errand,
+            manifest=manifest,
+            policy=policy,
+            plan_digest=plan.digest() if isinstance(plan, Plan) else "",
+            intent=plan.intent if isinstance(plan, Plan) else "",
+        )
+        wanted = Plan if perform.kind == "apply" else CompensationPlan
+        if not isinstance(plan, wanted) or plan.request_id != claim.request_id:
+            return PlanReport(status="failed", error="the plan is not one of this request", denied=True)
+        if isinstance(plan, Plan):
+            return await self._apply(job, plan)
+        return await self._compensate(job, plan)
+
+    async def _apply(self, job: _Job, plan: Plan) -> PlanReport:
+        tally = _Tally()
+        for index, step in enumerate(plan.steps):
+            end = await self._step(job, step, derive("eff", plan.plan_id, index, "apply"), index)
+            if isinstance(end, Effect):
+                tally.effects.append(end)
+                if end.status is EffectStatus.DONE and not end.error:
+                    continue
+            tally.failed_step = index
+            tally.errors.append(f"steps[{index}] {step.tool}: {end.error}")
+            if isinstance(end, _NotDone):
+                if end.stop:
+                    tally.errors[:] = [end.error]
+                    return tally.report("interrupted")
+                tally.denied = end.denied
+            elif end.status is EffectStatus.UNCERTAIN:
+                return tally.report("uncertain")
+            return tally.report("failed")
+        return tally.report("done")
+
+    async def _compensate(self, job: _Job, plan: CompensationPlan) -> PlanReport:
+        tally = _Tally()
+        for index, step in enumerate(plan.steps):
+            effect_id = derive("eff", plan.plan_id, index, "compensate", step.undoes)
+            end = await self._step(job, step, effect_id, index)
+            if isinstance(end, Effect):
+                tally.effects.append(end)
+                if end.status is EffectStatus.DONE:
+                    continue
+            elif end.stop:
+                tally.errors[:] = [end.error]
+                return tally.report("interrupted")
+            else:
+                tally.denied = tally.denied or end.denied
+            tally.failed_step = index if tally.failed_step is None else tally.failed_step
+            tally.errors.append(f"{step.undoes} is not undone by {step.tool}: {end.error}")
+        return tally.report("failed" if tally.errors else "done")
+
+    async def _step(
+        self, job: _Job, step: Step | CompensationStep, effect_id: str, index: int
+    ) -> Effect | _NotDone:
+        call = self._ready(job, step, effect_id, index)
+        if isinstance(call, _Call):
+            return await self._carry(job, call)
+        # Refused today, but perhaps begun yesterday: what was done stays done, what is in doubt stays in doubt.
+        for recorded in await self._store.of_request(job.claim.request_id):
+            if recorded.effect_id == effect_id:
+                return await self._close(
+                    job, recorded, f"an earlier attempt left no result, and {call.error}"
+                )
+        return call
+
+    async def _close(self, job: _Job, recorded: Effect, why: str) -> Effect | _NotDone:
+        """An effect that may not be run again: its end if it has one, else uncertain."""
+        if recorded.status is not EffectStatus.INTENT:
+            return recorded
+        answer = await self._intend(job, recorded.model_copy(update={"deadline_ms": _DEADLINE_GRACE_MS}))
+        if isinstance(answer, _NotDone):
+            return answer
+        if answer.kind == "known" and answer.effect is not None:
+            return answer.effect
+        return await self._end(job, recorded, EffectStatus.UNCERTAIN, error=why)
+
+    def _ready(
+        self, job: _Job, step: Step | CompensationStep, effect_id: str, index: int
+    ) -> _Call | _NotDone:
+        declared = job.manifest.tools
+        if not job.manifest.performs or (step.tool not in declared and "*" not in declared):
+            return _NotDone(f"agent {job.manifest.name} does not declare it", denied=True)
+        try:
+            spec = self._registry.spec(step.tool)
+            if isinstance(step, Step):
+                args = self._registry.validate(step.tool, step.args)
+                resource = spec.resource(args)
+                if args != step.args or resource != step.resource:
+                    return _NotDone("the call is no longer what the plan says; plan again", denied=True)
+            else:
+                args = spec.normalise(step.args)
+                resource = step.resource or spec.resource(args)
+        except (ContractError, NotFoundError) as error:
+            return _NotDone(str(error))
+        undoes = step.undoes if isinstance(step, CompensationStep) else ""
+        reason = self._denial(job, spec, resource, undoes)
+        if reason:
+            return _NotDone(reason, denied=True)
+        effect = Effect(
+            effect_id=effect_id,
+            request_id=job.claim.request_id,
+            plan_id=job.perform.plan.plan_id,
+            step=index,
+            tool=spec.name,
+            args=args,
+            resource=resource,
+            kind=job.perform.kind,
+            undoes=undoes,
+            deadline_ms=int(spec.timeout * 1000) + _DEADLINE_GRACE_MS,
+        )
+        return _Call(spec, effect)
+
+    def _denial(self, job: _Job, spec: ToolSpec, resource: str, undoes: str) -> str:
+        """Why policy says no today, or nothing."""
+        attributes = {
+            "resource": resource,
+            "risk": spec.risk.value,
+            "requester": job.errand.actor,
+            "tenant": job.errand.tenant,
+        }
+        context = {"request": job.claim.request_id}
+        if job.perform.kind == "apply":
+            action, gate = "execute", EXECUTE_GATE
+            attributes["intent"] = job.intent
+            context["approval"] = job.perform.approval_id
+        else:
+            action, gate = "compensate", ROLLBACK_GATE
+            attributes["undoes"] = undoes
+        decision = job.policy.judge(
+            action,
+            Ref("Agent", job.manifest.name),
+            Ref("Tool", spec.name),
+            context=context,
+            attributes=attributes,
+            gate=gate,
+        )
+        return "" if decision.allow else "; ".join(decision.reasons) or f"{gate} does not allow it"
+
+    async def _carry(self, job: _Job, call: _Call) -> Effect | _NotDone:
+        """From intent to end. Leaves only with an end that is recorded, or with none."""
+        effect_id = call.effect.effect_id
+        while True:
+            answer = await self._intend(job, call.effect)
+            if isinstance(answer, _NotDone):
+                return answer
+            effect = answer.effect or call.effect
+            if answer.kind == "known":
+                self._begun.pop(effect_id, None)
+                return effect
+            earlier = max(effect.attempt - 1, self._begun.get(effect_id, 0))
+            if answer.kind == "in_doubt" or (earlier and not call.spec.idempotent) or earlier >= ATTEMPTS:
+                return await self._end(job, effect, EffectStatus.UNCERTAIN, error=_doubt(call.spec, earlier))
+            self._begun[effect_id] = earlier + 1
+            end = await self._attempt(job, call, earlier + 1)
+            if isinstance(end, Unknown) and end.timed_out and call.spec.idempotent and earlier + 1 < ATTEMPTS:
+                continue
+            return await self._settle(job, call.effect.model_copy(update={"attempt": earlier + 1}), end)
+
+    async def _intend(self, job: _Job, effect: Effect) -> IntentAnswer | _NotDone:
+        """The store's answer once no earlier attempt may still be under way."""
+        while True:
+            answer = await self._store.intend(
+                job.claim,
+                effect,
+                approval_id=job.perform.approval_id,
+                # Taking over is not running again: it makes the effect ours, to re-run or to call uncertain.
+                takeover=True,
+                plan_digest=job.plan_digest,
+            )
+            if answer.kind == "refused":
+                return _refusal(answer.reason)
+            if answer.kind != "in_doubt" or answer.wait_ms <= 0:
+                return answer
+            # In short naps: the earlier attempt may yet record its end, or a pause may come.
+            await self._sleep(min(answer.wait_ms / 1000, _POLL_SECONDS))
+
+    async def _attempt(self, job: _Job, call: _Call, number: int) -> CallEnd:
+        effect_id = call.effect.effect_id
+        compensation = call.spec.compensation
+
+        def context(stopped: Callable[[], bool]) -> ToolContext:
+            return ToolContext(
+                key=effect_id,
+                effect_id=effect_id,
+                request_id=job.claim.request_id,
+                tenant=job.errand.tenant,
+                actor=job.errand.actor,
+                attempt=number,
+                files=EffectFiles(self._workspace, effect_id, stopped),
+                stopped=stopped,
+            )
+
+        return await attempt(
+            call.spec,
+            call.effect.args,
+            context,
+            compensation=None if compensation is None else self._registry.spec(compensation),
+            in_doubt=number > 1,
+            sleep=self._sleep,
+        )
+
+    async def _settle(self, job: _Job, effect: Effect, end: CallEnd) -> Effect | _NotDone:
+        match end:
+            case Returned(value=value, undo=undo):
+                return await self._end(job, effect, EffectStatus.DONE, result=value, undo=undo)
+            case Broken(error=error, undo=undo):
+                # It was done: say so, keep what undoes it, and let the plan fail for the broken promise.
+                return await self._end(job, effect, EffectStatus.DONE, error=error, undo=undo)
+            case Refused(error=error):
+                return await self._end(job, effect, EffectStatus.FAILED, error=error)
+            case Unknown(error=error):
+                return await self._end(job, effect, EffectStatus.UNCERTAIN, error=error)
+
+    async def _end(self, job: _Job, effect: Effect, status: EffectStatus, **what: Any) -> Effect | _NotDone:
+        ended = effect.model_copy(update={"status": status, "deadline_ms": 0, **what})
+        recorded = await self._store.record(job.claim, ended)
+        self._begun.pop(effect.effect_id, None)
+        if recorded.status is EffectStatus.INTENT:  # taken over while we were at it: the other one answers
+            return _NotDone("fenced", stop=True)
+        return recorded
+
+
+_REFUSALS = {
+    "approval": "there is no valid approval of this plan",
+    "cut": "the request is being wound up",
+    "missing": "the request, or the effect to undo, is not there any more",
+}
+
+
+def _refusal(reason: str) -> _NotDone:
+    if reason in ("fenced", "held"):
+        return _NotDone(reason, stop=True)
+    return _NotDone(_REFUSALS.get(reason, reason), denied=reason == "approval")
+
+
+def _doubt(spec: ToolSpec, earlier: int) -> str:
+    why = f"{earlier} times now" if spec.idempotent else "and the tool is not idempotent"
+    return f"an earlier attempt left no result, {why}; find out by hand whether it was done"

@@ -1,0 +1,199 @@
+"""A declared tool, checked: its argument schema from the signature, its resource, its call.
+
+`spec_of` turns a marked function into a `ToolSpec` or says what is wrong with the declaration, at file:line.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import string
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from wingman_runtime.contracts.canonical import canonical, refuse_unrepresentable
+from wingman_runtime.contracts.event import located
+from wingman_runtime.contracts.ports import ToolInfo
+from wingman_runtime.contracts.tool import ToolContext, ToolMark
+from wingman_runtime.contracts.work import Risk
+from wingman_runtime.errors import ContractError, ToolDeclarationError
+
+TIMEOUT_LIMIT: Final = 600.0
+"""Seconds; DESIGN §13."""
+_NAME = re.compile(r"^[a-z][a-z0-9_]{0,47}(\.[a-z][a-z0-9_]{0,47})+$")
+# Field names of our own, so that a parameter may be called "json", "copy" or "_x".
+_FIELD = "arg_"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """One tool of a project. ``where`` is the file:line of its declaration."""
+
+    name: str
+    purpose: str
+    risk: Risk
+    timeout: float
+    idempotent: bool
+    compensation: str | None
+    undo_only: bool
+    resource_template: str
+    where: str
+    model: type[BaseModel]
+    function: Callable[..., Any]
+    context_parameter: str | None
+    is_async: bool
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return tuple(name.removeprefix(_FIELD) for name in self.model.model_fields)
+
+    def info(self) -> ToolInfo:
+        return ToolInfo(
+            name=self.name,
+            purpose=self.purpose,
+            risk=self.risk,
+            idempotent=self.idempotent,
+            timeout=self.timeout,
+            compensation=self.compensation,
+            schema=self.model.model_json_schema(),
+        )
+
+    def parse(self, args: Mapping[str, Any]) -> BaseModel:
+        """Arguments as Python values, by the rules of strict JSON: no text for a number, nothing extra.
+
+        Raises:
+            ContractError: with the path of what does not fit.
+        """
+        plain = dict(args)
+        refuse_unrepresentable(plain)
+        try:
+            return self.model.model_validate_json(canonical(plain), strict=True)
+        except ValidationError as error:
+            raise located(error, self.name) from None
+        except TypeError as error:  # orjson: a value or text JSON cannot carry
+            raise ContractError(f"{self.name}: {error}", where="$") from None
+
+    def normalise(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments as plain JSON data with the defaults filled in. Raises ContractError."""
+        values: dict[str, Any] = orjson.loads(self.parse(args).model_dump_json(by_alias=True))
+        refuse_unrepresentable(values)
+        return values
+
+    def resource(self, args: Mapping[str, Any]) -> str:
+        """The resource that a call with these (normalised) arguments touches."""
+        return self.resource_template.format_map(dict(args))
+
+    def call(self, args: Mapping[str, Any], context: ToolContext) -> Any:
+        """Call the function, or make its coroutine. Raises ContractError before anything is run."""
+        parsed = self.parse(args)
+        values = {name: getattr(parsed, _FIELD + name) for name in self.parameters}
+        if self.context_parameter is not None:
+            values[self.context_parameter] = context
+        return self.function(**values)
+
+
+def spec_of(function: Callable[..., Any], mark: ToolMark, *, where: str, timeout: float) -> ToolSpec:
+    """Check one declaration.
+
+    Args:
+        function: the marked function.
+        mark: what its decorator said.
+        where: file:line, for errors.
+        timeout: seconds, for a tool that declares none.
+
+    Raises:
+        ToolDeclarationError: at ``where``.
+    """
+
+    def wrong(message: str, hint: str) -> ToolDeclarationError:
+        return ToolDeclarationError(f"tool {mark.name!r}: {message}", where=where, hint=hint)
+
+    if not _NAME.match(mark.name):
+        raise wrong("is no tool name", "use group.verb in lower case, such as note.write")
+    purpose = mark.purpose.strip() or (inspect.getdoc(function) or "").strip().partition("\n")[0]
+    if not purpose:
+        raise wrong("has no purpose", "write purpose=... or a docstring; people approve plans by it")
+    if mark.risk not in list(Risk):
+        raise wrong(f"risk {mark.risk!r} is unknown", "use low, medium or high")
+    seconds = timeout if mark.timeout is None else mark.timeout
+    if not 0 < seconds <= TIMEOUT_LIMIT:
+        raise wrong(f"timeout {seconds!r} is out of range", f"use seconds between 0 and {TIMEOUT_LIMIT:g}")
+    if mark.compensation is None and not mark.irreversible and not mark.undo_only:
+        raise wrong("does not say how it is undone", "name a compensation=..., or say irreversible=True")
+    if mark.compensation is not None and (mark.irreversible or mark.undo_only):
+        raise wrong("has a compensation and says it has none", "leave one of the two out")
+    fields, context_parameter = _fields(function, wrong)
+    try:
+        model = create_model(
+            mark.name,
+            __config__=ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True),
+            __doc__=None,
+            __module__=__name__,
+            **fields,
+        )
+        schema = model.model_json_schema()
+    except Exception as error:
+        raise wrong(
+            f"arguments have no JSON schema: {error}".splitlines()[0], "use types that JSON can carry"
+        ) from None
+    template = mark.resource or mark.name
+    names = set(schema.get("properties", {}))
+    _check_template(template, names, wrong)
+    return ToolSpec(
+        name=mark.name,
+        purpose=purpose,
+        risk=Risk(mark.risk),
+        timeout=float(seconds),
+        idempotent=mark.idempotent,
+        compensation=mark.compensation,
+        undo_only=mark.undo_only,
+        resource_template=template,
+        where=where,
+        model=model,
+        function=function,
+        context_parameter=context_parameter,
+        is_async=inspect.iscoroutinefunction(function),
+    )
+
+
+def _fields(
+    function: Callable[..., Any], wrong: Callable[[str, str], ToolDeclarationError]
+) -> tuple[dict[str, Any], str | None]:
+    try:
+        hints = typing.get_type_hints(function, include_extras=True)
+    except Exception as error:
+        raise wrong(f"a type cannot be resolved: {error}", "import it at the top of the module") from None
+    fields: dict[str, Any] = {}
+    context_parameter: str | None = None
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise wrong(f"takes *{parameter.name}", "name every parameter; its type is its schema")
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            raise wrong(f"parameter {parameter.name!r} is positional only", "remove the / in its signature")
+        if parameter.name not in hints:
+            raise wrong(f"parameter {parameter.name!r} has no type", "annotate it; its type is its schema")
+        hint = hints[parameter.name]
+        if hint is ToolContext:
+            context_parameter = parameter.name
+            continue
+        default = ... if parameter.default is parameter.empty else parameter.default
+        fields[_FIELD + parameter.name] = (hint, Field(default, alias=parameter.name))
+    return fields, context_parameter
+
+
+def _check_template(
+    template: str, names: set[str], wrong: Callable[[str, str], ToolDeclarationError]
+) -> None:
+    try:
+        parts = list(string.Formatter().parse(template))
+    except ValueError as error:
+        raise wrong(f"resource {template!r}: {error}", "write it like file:{path}") from None
+    for _, name, form, conversion in parts:
+        # Only plain names: a template must not reach into what an argument is made of.
+        if name is not None and (name not in names or form or conversion):
+            raise wrong(f"resource {template!r} names {name!r}", f"use of its parameters: {sorted(names)}")

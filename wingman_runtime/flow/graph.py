@@ -24,11 +24,7 @@ class Arrow(NamedTuple):
 
 def arrows(flow: CompiledFlow) -> tuple[Arrow, ...]:
     """Every way an event can take, in the order a request meets it."""
-    found = [
-        arrow
-        for key, route in flow.table.items()
-        for arrow in _arrows(flow, key, route)
-    ]
+    found = [arrow for key, route in flow.table.items() for arrow in _arrows(flow, key, route)]
     order = {name: at for at, name in enumerate(_walk(flow))}
     last = len(order)
     return tuple(sorted(found, key=lambda one: (order.get(one.source, last), one.source == ANYONE)))
@@ -64,12 +60,14 @@ def mermaid(flow: CompiledFlow) -> str:
             rows.append(f'  {_node(name)}["{name}"]')
     if any(one.kind == _END for one in drawn):
         rows.append('  over(("end"))')
+    if any(one.kind == "outcome" and not one.target for one in drawn):
+        rows.append('  nobody(["no stamp"])')
     for one in drawn:
         label = f"{one.event}: {one.note}" if one.note else one.event
         if one.kind == "record":
             continue
         line = "-.->" if one.kind in {"settle", "outcome"} else "-->"
-        target = "over" if one.kind == _END else _node(one.target)
+        target = "over" if one.kind == _END else _node(one.target) if one.target else "nobody"
         rows.append(f'  {_node(one.source)} {line}|"{label}"| {target}')
     return "\n".join(rows) + "\n"
 
@@ -98,7 +96,7 @@ def _said(arrow: Arrow) -> str:
         "to": f"─▶ {arrow.target}",
         "join": f"─▶ {arrow.target}  ({arrow.note})",
         "settle": f"┄▶ {arrow.target}  (once every branch has settled)",
-        "outcome": f"┄▶ {arrow.target}  ({arrow.note})",
+        "outcome": f"┄▶ {arrow.target or 'no stamp'}  ({arrow.note})",
         "record": "·  on the record only",
         _END: "■  ends the request",
     }[arrow.kind]

@@ -134,8 +134,8 @@ class Performer:
         self._store = store
         self._workspace = workspace
         self._sleep = sleep
-        # Effects this process began and recorded no end of, with their attempts. The store answers ``go`` to the same claim twice,
-        # since an answer may get lost; that a call was made meanwhile is known only here.
+        # Attempts at effects this process began and recorded no end of. The store answers ``go`` to the same
+        # claim twice, since an answer may get lost; that a call was made meanwhile is known only here.
         self._begun: dict[str, int] = {}
 
     async def carry_out(
@@ -218,7 +218,7 @@ class Performer:
         call = self._ready(job, step, effect_id, index)
         if isinstance(call, _Call):
             return await self._carry(job, call)
-        # Refused today, but perhaps begun yesterday: what was done stays done, what is in doubt stays in doubt.
+        # Refused today, but perhaps begun yesterday: what was done stays done, what is in doubt stays so.
         for recorded in await self._store.of_request(job.claim.request_id):
             if recorded.effect_id == effect_id:
                 return await self._close(

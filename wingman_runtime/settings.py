@@ -225,6 +225,11 @@ class Settings(BaseSettings):
         """Run-time files of the project: ``.wingman``."""
         return self.project / ".wingman"
 
+    @property
+    def data_dir(self) -> Path:
+        """Where the embedded server keeps its data."""
+        return self.run_dir / "redis"
+
     @classmethod
     def load(cls, project: Path, **flags: Any) -> Settings:
         """The settings of the project in folder ``project``.

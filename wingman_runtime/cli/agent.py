@@ -36,7 +36,7 @@ def list_(*, common: Common = DEFAULT) -> int:
         }
         for name, agent in sorted(agents.items())
     ]
-    common.out().table(rows, ("agent", "from", "version", "consumes", "emits"))
+    common.out().table(rows, ("agent", "from", "version", "purpose"))
     if problems:
         raise problems[0]
     return 0

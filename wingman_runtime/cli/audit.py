@@ -239,11 +239,31 @@ def _store(common: Common) -> Path:
     return path
 
 
-def _filter(*, request: str, event: str, since: str, until: str, **others: str) -> Filter:
+def _filter(
+    *,
+    since: str,
+    until: str,
+    request: str = "",
+    kind: str = "",
+    agent: str = "",
+    event: str = "",
+    actor: str = "",
+    outcome: str = "",
+    text: str = "",
+) -> Filter:
     from wingman_runtime.ledger.query import Filter
 
-    since_ms, until_ms = moment(since, "--since"), moment(until, "--until")
-    return Filter(request_id=request, event_type=event, since_ms=since_ms, until_ms=until_ms, **others)
+    return Filter(
+        request_id=request,
+        kind=kind,
+        agent=agent,
+        event_type=event,
+        actor=actor,
+        outcome=outcome,
+        since_ms=moment(since, "--since"),
+        until_ms=moment(until, "--until"),
+        text=text,
+    )
 
 
 def moment(said: str, option: str) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Callable, Coroutine
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -55,7 +56,7 @@ def worker(
     return 0
 
 
-def _runner():  # type: ignore[no-untyped-def]
+def _runner() -> Callable[[Coroutine[None, None, None]], None]:
     try:
         import uvloop
     except ImportError:  # not on every platform; the loop of the standard library does as well

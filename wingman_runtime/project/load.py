@@ -143,9 +143,7 @@ class Project:
         )
         tools = _part(problems, lambda: ToolRegistry.load([self.root / "tools"], settings=self.settings))
         scopes = _part(problems, lambda: load_scopes(self.root / "config" / "scopes.yaml"))
-        planners = _part(
-            problems, lambda: load_planners(self.root / "config" / "plans", self.root / "planners")
-        )
+        planners = _part(problems, lambda: load_planners(self.root))
         if tools is not None and scopes is not None and planners is not None:
             _part(problems, lambda: scopes.check(tools.names(), planners.names()))
         manifests = {name: agent.manifest for name, agent in agents.items()}

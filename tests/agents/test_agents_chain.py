@@ -107,6 +107,7 @@ async def test_explicit_steps_stay_inside_the_scope(
     fine = {"tool": "file.write", "args": {"path": "notes/a.md"}}
     answer = await scope_filter(handler, steps=[fine, step])
     assert isinstance(answer, Refuse)
+    assert isinstance(answer.event, RequestRejected)
     (reason,) = answer.event.reasons
     assert reason.startswith("steps[1]: ")
     assert said in reason

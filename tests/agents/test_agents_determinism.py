@@ -77,7 +77,11 @@ def twice(agent: str, make: Callable[[], tuple[Any, dict[str, Any]]]) -> Any:
 @given(requests, allowed)
 def test_same_request_same_answers(request: WorkRequest, rights: set[Any]) -> None:
     """Scope filter, permission, proposal and handshake answer alike each time, whatever the request holds."""
-    policy, tools = (lambda: FakePolicy(set(rights))), FakeTools()
+    tools = FakeTools()
+
+    def policy() -> FakePolicy:
+        return FakePolicy(set(rights))
+
     planners = FakePlanners(
         {
             name: FakePlanner([(step.tool, step.args) for step in request.steps])

@@ -136,6 +136,7 @@ async def test_nobody_who_may_approve_is_blocked(shake: Callable[..., Any]) -> N
     """Without a permitted role there is nobody to wait for: blocked."""
     answer = await shake(proposed(), FakePolicy())
     assert isinstance(answer, Refuse)
+    assert isinstance(answer.event, ExecutionBlocked)
     assert answer.event.reasons[-1] == "no role may approve it"
 
 

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from ledger_fakes import MemoryLog, event_body
 
+from tests.ledger.ledger_fakes import MemoryLog, event_body
 from wingman_runtime.errors import ConflictError
 from wingman_runtime.ledger.query import query, select
 from wingman_runtime.ledger.record import ANOMALY, GAP, NEW_INCARNATION, NOTES

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ledger_fakes import REQUEST, draft, event_body, fill, intruder, stamp_body, withdraw
 
+from tests.ledger.ledger_fakes import REQUEST, draft, event_body, fill, intruder, stamp_body, withdraw
 from wingman_runtime.errors import NotFoundError, UsageError
 from wingman_runtime.ledger.chain import body_digest, link
 from wingman_runtime.ledger.store import AuditStore

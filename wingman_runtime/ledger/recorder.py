@@ -122,7 +122,10 @@ class Recorder:
                 state.progress_at = time.monotonic()
                 if target is not None and (not entries or state.stored_n >= target):
                     return
-            except (WingmanError, OSError) as error:
+            except Exception as error:
+                # Whatever it is, a recorder that ends is worse than one that says it fails and tries again.
+                if not isinstance(error, WingmanError | OSError):
+                    log.exception("recording_failed_unexpectedly", partition=partition)
                 failures += 1
                 after = START
                 self._failed(partition, error, failures)
@@ -192,7 +195,7 @@ class Recorder:
 
     def _failed(self, partition: int, error: Exception, failures: int) -> None:
         state = self._health[partition]
-        state.last_error = str(error)
+        state.last_error = str(error) or type(error).__name__
         # Said at once, then ever more rarely: at the 1st, 2nd, 4th, 8th … failure in a row.
         if failures & (failures - 1) == 0:
             lasting = isinstance(error, (BackendRefusedError, IntegrityError))

@@ -25,7 +25,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 PathInside: TypeAlias = tuple[str | int, ...]
 
 SIZE_LIMIT = 4 * 1024 * 1024  # bytes of one file
-_NODE_LIMIT = 200_000  # values of one file after aliases are expanded: a page of aliases can ask for billions
+_NODE_LIMIT = 100_000  # values of one file after aliases are expanded: a page of aliases can ask for billions
 _DEPTH_LIMIT = 64
 _TAG = "tag:yaml.org,2002:"
 
@@ -249,6 +249,7 @@ def _syntax(problem: MarkedYAMLError, text: str, name: str, error: type[ConfigEr
 
 
 def _named(inside: tuple[int | str, ...], message: str) -> str:
+    message = message.removeprefix("Value error, ")  # pydantic's prefix for a validator's own words
     text = ""
     for part in inside:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wingman_runtime.contracts.events import SYSTEM_EVENTS
 from wingman_runtime.contracts.manifest import Manifest
 from wingman_runtime.errors import FlowError
-from wingman_runtime.flow.compile import CompiledFlow, compile_flow
+from wingman_runtime.flow.compile import compile_flow
 from wingman_runtime.flow.load import load_flow
 from wingman_runtime.flow.model import POSTED, Flow, Join, RouteSpec
 from wingman_runtime.flow.route import JoinRoute, Route, next_of
@@ -121,17 +121,16 @@ def test_an_agent_outside_a_join_gets_no_row_for_it(
     assert compiled.route("right", "ApprovalGiven") is not None
 
 
-def test_the_stored_form_comes_back_the_same(
+def test_the_stored_rows_come_back_the_same(
     chain: dict[str, Manifest], write_flow: WriteFlow, small: dict[str, Manifest], small_text: str
 ) -> None:
-    """What is stored under the digest reads back as the same flow, joins included."""
+    """What is stored under the digest reads back as the same table, joins included."""
     for compiled in (
         compile_flow(load_flow(SHIPPED_FLOW), chain),
         compile_flow(write_flow(small_text), small),
     ):
-        again = CompiledFlow.from_json(orjson.loads(orjson.dumps(compiled.to_json())))
-        assert again == compiled
-        assert dict(again.table) == dict(compiled.table)
+        rows = {key: orjson.dumps(route.to_json()) for key, route in compiled.table.items()}
+        assert {key: Route.from_json(orjson.loads(row)) for key, row in rows.items()} == compiled.table
 
 
 def test_a_route_has_the_shape_the_commit_script_reads() -> None:
@@ -246,6 +245,7 @@ def worlds(draw: st.DrawFn) -> tuple[Flow, dict[str, Manifest]]:
     return flow, manifests
 
 
+@settings(deadline=None)  # a busy machine is not a finding
 @given(worlds())
 def test_no_table_hands_an_agent_what_it_does_not_consume(world: tuple[Flow, dict[str, Manifest]]) -> None:
     """Whatever flow and agents meet: what compiles routes only declared events to declared consumers."""

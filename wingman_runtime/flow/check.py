@@ -87,7 +87,7 @@ def _names(facts: Facts, catalog: EventCatalog) -> Iterator[Finding]:
                 "flow/unknown-agent",
                 f"no agent is called {agent!r}",
                 flow.where(*inside),
-                suggestion(agent, facts.manifests) or f"write agents/{agent}/manifest.yaml",
+                _else(suggestion(agent, facts.manifests), f"write agents/{agent}/manifest.yaml"),
             )
     for event, spec in flow.routes.items():
         if spec.join and spec.join not in flow.joins:
@@ -95,7 +95,7 @@ def _names(facts: Facts, catalog: EventCatalog) -> Iterator[Finding]:
                 "flow/unknown-join",
                 f"no join is called {spec.join!r}",
                 flow.where("routes", event, "join"),
-                suggestion(spec.join, flow.joins) or "declare it under joins:",
+                _else(suggestion(spec.join, flow.joins), "declare it under joins:"),
             )
     for agent in facts.agents():
         for event in facts.manifests[agent].emits:
@@ -240,6 +240,10 @@ def _way(edges: tuple[Edge, ...], start: str, goal: str) -> list[str] | None:
                 ways[edge.target] = [*ways[here], edge.target]
                 queue.append(edge.target)
     return None
+
+
+def _else(guess: str, otherwise: str) -> str:
+    return f"{guess} Otherwise {otherwise}" if guess else otherwise
 
 
 def _mention(facts: Facts, agent: str) -> str:

@@ -47,29 +47,6 @@ class CompiledFlow:
         """Where the event goes when ``agent`` sends it; None: this flow does not let it."""
         return next_of(self.table, agent, event_type)
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data, as stored in Redis."""
-        return {"digest": self.digest, "agents": list(self.agents), **_pinned(self)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> CompiledFlow:
-        """The inverse of `to_json`.
-
-        Raises:
-            KeyError: a field is missing.
-        """
-        return cls(
-            name=data["name"],
-            version=data["version"],
-            digest=data["digest"],
-            start=data["start"],
-            finally_=data["finally"],
-            failure=data["failure"],
-            limits=Limits(**data["limits"]),
-            agents=tuple(data["agents"]),
-            table=MappingProxyType({key: Route.from_json(row) for key, row in data["table"].items()}),
-        )
-
 
 def compile_flow(flow: Flow, manifests: Mapping[str, Manifest]) -> CompiledFlow:
     """The flow's table. A row exists only for an agent of the flow whose manifest sends the event.
@@ -129,6 +106,7 @@ def _pinned(flow: CompiledFlow) -> dict[str, Any]:
         "finally": flow.finally_,
         "failure": flow.failure,
         "limits": flow.limits.model_dump(),
+        "agents": list(flow.agents),
         "table": {key: route.to_json() for key, route in flow.table.items()},
     }
 

@@ -47,7 +47,13 @@ class RouteSpec(BaseModel):
     def _short_form(cls, value: Any) -> Any:
         if isinstance(value, str):
             return {"to": [value]}
-        return {"to": value} if isinstance(value, list) else value
+        if isinstance(value, list):
+            return {"to": value}
+        if value is None:
+            raise ValueError("nothing is said; write [] for an event that is only recorded")
+        if not isinstance(value, dict | cls):
+            raise ValueError(f"a route is an agent's name, a list of names or a mapping, not {value!r}")
+        return value
 
     @field_validator("to", mode="before")
     @classmethod

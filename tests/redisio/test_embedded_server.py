@@ -283,3 +283,12 @@ def test_the_runtime_directory_is_ours_short_and_private(
         runtime_directory(tmp_path / "data", inside)
     with pytest.raises(BackendRefusedError, match="leaves no room"):
         runtime_directory(tmp_path, tmp_path / ("x" * SOCKET_LIMIT))
+
+
+def test_a_start_returns_only_when_the_data_is_loaded(tmp_path: Path) -> None:
+    """A server answers INFO while it reads its file; start waits until it takes commands."""
+    with start_embedded(tmp_path, extra={"appendfsync": "no"}) as server:
+        script = "for i = 1, 200000 do redis.call('SET', 'key:' .. i, string.rep('x', 50)) end"
+        wire.ask(server.socket, "EVAL", script, "0", timeout=30.0)
+    with start_embedded(tmp_path) as server:
+        assert wire.ask(server.socket, "DBSIZE") == 200_000

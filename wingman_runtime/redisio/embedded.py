@@ -292,6 +292,7 @@ def _await_answer(
     deadline = time.monotonic() + START_TIMEOUT
     while True:
         try:
+            wire.ask(path, "PING", password=password)  # INFO alone would be answered while it is loading
             return wire.info(path, password=password)
         except wire.ReplyError as error:
             if not str(error).startswith("LOADING"):

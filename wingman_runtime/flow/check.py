@@ -71,8 +71,7 @@ def _names(facts: Facts, catalog: EventCatalog) -> Iterator[Finding]:
                 "flow/unknown-event",
                 f"no event is called {event!r}",
                 flow.where("routes", event),
-                suggestion(event, catalog.names())
-                or "declare it in the events.py of the agent that sends it",
+                _else(suggestion(event, catalog.names()), "declare it in the events.py of its sender"),
             )
     for agent, inside in facts.named():
         if agent in RESERVED_NAMES:

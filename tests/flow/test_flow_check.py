@@ -215,6 +215,16 @@ def test_an_agent_that_calls_itself_is_a_circle(check_small: Check, manifest: Ma
     assert "split → split" in finding.message
 
 
+def test_a_circle_through_a_join_is_found(check_small: Check, manifest: MakeManifest) -> None:
+    """What a join hands on counts as a step: meet → split → left → meet."""
+    meet = manifest("meet", "BranchesJoined", "ExecutionComplete VoteRefused")
+    split = manifest("split", "UserRequestReceived VoteRefused", "RequestValidated")
+    found = check_small("  AuditStamped", "  VoteRefused: split\n  AuditStamped", meet, split)
+    assert {one.rule for one in found} == {"flow/undeclared-cycle"}
+    circles = {one.message.partition(": ")[2] for one in found}
+    assert circles == {"split → left → meet → split", "split → right → meet → split"}
+
+
 def test_declaring_one_circle_does_not_allow_another(
     write_flow: WriteFlow, revisers: dict[str, Manifest], catalog: EventCatalog, manifest: MakeManifest
 ) -> None:
@@ -247,7 +257,7 @@ def test_a_circle_through_settling_is_none(
     assert check_flow(write_flow(text), chain, catalog) == []
     plain = text.replace("ExecutionFailed: {settle: rollback}", "ExecutionFailed: rollback")
     found = check_flow(write_flow(plain), chain, catalog)
-    assert [one.rule for one in found] == ["flow/undeclared-cycle"]
+    assert [one.rule for one in found] == ["flow/undeclared-cycle", "flow/bypasses-handshake"]
 
 
 def line_of(text: str, start: str) -> int:
@@ -303,6 +313,19 @@ def test_the_failure_agent_may_not_send_the_approved_event(
     at = line_of(text, "ExecutionApproved:")
     finding = only(check_flow(write_flow(text), chain, catalog), "flow/bypasses-handshake", at)
     assert "rollback sends" in finding.message
+
+
+def test_only_a_failure_leads_to_undoing(
+    chain: dict[str, Manifest], catalog: EventCatalog, write_flow: WriteFlow
+) -> None:
+    """An agent that could send rollback an ordinary event could have approved work undone at will."""
+    text = SHIPPED_FLOW.read_text().replace("VoteRefused: []", "VoteRefused: rollback")
+    rollback = chain["rollback"]
+    chain["rollback"] = rollback.model_copy(update={"consumes": (*rollback.consumes, "VoteRefused")})
+    found = check_flow(write_flow(text), chain, catalog)
+    finding = only(found, "flow/bypasses-handshake", line_of(text, "VoteRefused:"))
+    assert finding.hint == "let the event settle instead: {settle: rollback}"
+    assert found == [finding]
 
 
 @pytest.mark.parametrize("key", ["failure", "finally"])

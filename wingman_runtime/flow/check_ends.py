@@ -22,6 +22,7 @@ def check_ends(facts: Facts, catalog: EventCatalog) -> Iterator[Finding]:
 def check_governance(facts: Facts) -> Iterator[Finding]:
     """Findings about ways round the handshake."""
     yield from _handshake(facts)
+    yield from _undoing(facts)
     yield from _forged(facts)
 
 
@@ -139,6 +140,28 @@ def _handshake(facts: Facts) -> Iterator[Finding]:
                     flow.where(key),
                     "name an agent there that plans or stamps, and performs nothing",
                 )
+
+
+def _undoing(facts: Facts) -> Iterator[Finding]:
+    """Compensations need no second approval because something failed; so only a failure may lead to them."""
+    flow = facts.flow
+    manifest = facts.manifests.get(flow.failure)
+    if manifest is None:
+        return
+    actors = {name for name in facts.agents() if facts.manifests[name].performs}
+    undone_by = {name for event in manifest.emits for name in facts.receivers(event)} & actors
+    if not undone_by:
+        return
+    direct = [(("routes", event, "to"), event, spec.to) for event, spec in flow.routes.items()]
+    direct += [(("joins", name, "to"), f"the join {name}", join.to) for name, join in flow.joins.items()]
+    for inside, what, to in direct:
+        if flow.failure in to:
+            yield Finding(
+                "flow/bypasses-handshake",
+                f"{what} would have {flow.failure} undo by {', '.join(sorted(undone_by))} with no failure",
+                flow.where(*inside),
+                f"let the event settle instead: {{settle: {flow.failure}}}",
+            )
 
 
 def _forged(facts: Facts) -> Iterator[Finding]:

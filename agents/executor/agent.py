@@ -71,8 +71,12 @@ def _undone(planned: CompensationPlanned, report: PlanReport) -> Emit:
     remains = [_remains(effect) for effect in effects if effect.effect_id in planned.plan.irreversible]
     if report.status != "done":
         remains.insert(0, report.error or f"the compensation was {report.status}")
-        wanted = [step for step in planned.plan.steps if step.undoes not in undone]
-        remains.extend(f"not undone: {step.undoes} ({step.tool} on {step.resource})" for step in wanted)
+        untold = [
+            step
+            for step in planned.plan.steps
+            if step.undoes not in undone and step.undoes not in report.error
+        ]
+        remains.extend(f"not undone: {step.undoes} ({step.tool} on {step.resource})" for step in untold)
     if remains:
         return Emit(CompensationFailed(reasons=(*planned.reasons, *remains), **common))
     return Emit(CompensationComplete(outcome=planned.outcome, reasons=planned.reasons, **common))

@@ -261,3 +261,46 @@ def test_a_second_recorder_is_refused(tmp_path: Path) -> None:
     with AuditStore(path), pytest.raises(ConflictError, match=r"process \d+"):
         AuditStore(path)
     AuditStore(path).close()
+
+
+def remove_store(path: Path) -> None:
+    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+        path.with_name(name).unlink(missing_ok=True)
+
+
+async def test_a_store_removed_beneath_the_recorder_is_noticed(tmp_path: Path) -> None:
+    """Nothing is written into a nameless file: a new store begins, and says which records it lacks."""
+    source = MemoryLog()
+    path = tmp_path / "audit.db"
+    with AuditStore(path) as store:
+        async with recording(source, store) as recorder:
+            for _ in range(3):
+                source.add()
+            await until(lambda: recorder.health().partitions[0].stored_n == 3)
+            remove_store(path)
+            source.add()
+            await until(lambda: recorder.health().ok and recorder.health().partitions[0].stored_n == 4)
+    assert numbers(path) == [(1, 1, GAP), (1, 4, "event")]
+
+
+async def test_an_unexpected_error_does_not_end_the_recorder(tmp_path: Path) -> None:
+    """A source that breaks in a way nobody foresaw is reported and tried again."""
+
+    class Broken(MemoryLog):
+        broken = True
+
+        async def read(self, partition: int, after: str, count: int, block_ms: int) -> list[LogEntry]:
+            if self.broken:
+                raise KeyError("n")
+            return await super().read(partition, after, count, block_ms)
+
+    source = Broken()
+    source.add()
+    path = tmp_path / "audit.db"
+    with AuditStore(path) as store:
+        async with recording(source, store) as recorder:
+            await until(lambda: recorder.health().last_error != "")
+            assert not recorder.health().ok
+            source.broken = False
+            await until(lambda: recorder.health().ok)
+    assert numbers(path) == [(1, 1, "event")]

@@ -264,6 +264,20 @@ def test_missing_triggers_are_found(tmp_path: Path) -> None:
     assert [finding.what for finding in verify(path).findings] == ["unguarded", "unguarded"]
 
 
+def test_a_missing_table_is_found(tmp_path: Path) -> None:
+    """Dropping a table is damage; an emptied file is no store."""
+    for table in ("records", "heads"):
+        path = tmp_path / table / "audit.db"
+        fill(path)
+        connection = intruder(path)
+        connection.execute(f"DROP TABLE {table}")
+        connection.close()
+        assert "damaged" in {finding.what for finding in verify(path).findings}
+    path.write_bytes(b"")
+    with pytest.raises(NotFoundError):
+        verify(path)
+
+
 def test_a_damaged_file_is_found(tmp_path: Path) -> None:
     """Pages overwritten with noise lead to findings, never to a traceback."""
     path = tmp_path / "audit.db"

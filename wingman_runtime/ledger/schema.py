@@ -87,7 +87,7 @@ def _translate(error: sqlite3.Error, path: Path) -> WingmanError:
             where=where,
             hint="check that the folder exists and that this user may write to it",
         )
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or text.startswith("no such "):
         return IntegrityError(
             f"the audit store is damaged: {text}",
             where=where,
@@ -139,7 +139,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
         NotFoundError: there is no store yet.
         IntegrityError: the file is no audit store.
     """
-    if not path.is_file():
+    if not path.is_file() or path.stat().st_size == 0:
         raise NotFoundError(
             "there is no audit store yet",
             where=str(path),

@@ -51,7 +51,7 @@ class SenseCheck:
             "SELECT body FROM records WHERE request_id=? AND seq<? AND kind='event'",
             (record.request_id, record.seq),
         )
-        return any((body_data(body).get("event") or {}).get("id") == cause for (body,) in rows)
+        return any(_event_id(body) == cause for (body,) in rows)
 
     def _stamp(self, record: StoredRecord, data: Any) -> None:
         response = data.get("response") if isinstance(data, dict) else None
@@ -65,6 +65,11 @@ class SenseCheck:
         else:
             return
         self._findings.append(Finding("stamp", record.partition, record.incarnation, record.n, detail))
+
+
+def _event_id(body: bytes) -> Any:
+    event = body_data(body).get("event")
+    return event.get("id") if isinstance(event, dict) else None
 
 
 def response_digests(response: dict[str, Any]) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import orjson
 
-from wingman_runtime.errors import UsageError
+from wingman_runtime.errors import IntegrityError, UsageError
 from wingman_runtime.ledger import schema
 from wingman_runtime.ledger.chain import GENESIS, body_digest, link
 from wingman_runtime.ledger.record import ANOMALY, NOTES, Draft, Record, body_data, columns_of
@@ -78,6 +78,7 @@ class AuditStore:
         self._lock = schema.lock(path)
         self._connection: sqlite3.Connection | None = None
         self._heads: dict[int, Head] = {}
+        self._identity = (0, 0)  # device and inode of the open file
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._mutex = threading.Lock()  # the connection: writer thread, and the rare look-up
         self._closed = False
@@ -183,6 +184,7 @@ class AuditStore:
             raise
         self._heads = {row[0]: Head(*row) for row in rows}
         self._connection = connection
+        self._identity = _identity(self.path)
         return connection
 
     def _forget(self) -> None:
@@ -230,6 +232,13 @@ class AuditStore:
 
     def _transaction(self, group: list[_Job]) -> dict[int, Head]:
         connection = self._open()
+        if _identity(self.path) != self._identity:
+            # Writing on into a file that has lost its name would keep nothing, and let the log be trimmed.
+            raise IntegrityError(
+                "the audit store was removed or replaced while it was being written",
+                where=str(self.path),
+                hint="find out who did it; recording goes on in a new file, which says what it lacks",
+            )
         heads: dict[int, Head] = {}
         rows: list[tuple[object, ...]] = []
         for job in group:
@@ -292,6 +301,14 @@ class AuditStore:
             body=draft.body,
             stored=body_digest(row[3]).hex() if row else "",
         )
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0)
+    return (found.st_dev, found.st_ino)
 
 
 def anomaly(

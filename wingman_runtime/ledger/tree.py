@@ -140,7 +140,7 @@ def render_text(tree: RequestTree, *, decisions: bool = True) -> str:
         lines.append(f"{lead}{'└─ ' if last else '├─ '}{describe(node)}")
         inner = lead + ("   " if last else "│  ")
         notes = inner + ("│  " if node.children else "   ")
-        lines.extend(f"{notes}· {reason}" for reason in node.reasons)
+        lines.extend(f"{notes}· {_shown(reason)}" for reason in node.reasons)
         if decisions:
             lines.extend(f"{notes}{describe_judgement(judgement)}" for judgement in node.decisions)
         for position, child in enumerate(node.children):
@@ -168,7 +168,7 @@ def describe(node: Node) -> str:
         parts.append(f"({node.detail})")
     if node.orphan:
         parts.append(f"[its cause {node.cause} is not on record]")
-    return "  ".join(parts)
+    return _shown("  ".join(parts))
 
 
 def describe_judgement(judgement: Judgement) -> str:
@@ -176,7 +176,7 @@ def describe_judgement(judgement: Judgement) -> str:
     mark = "✓" if judgement.allow else "✗"
     by = ", ".join(judgement.policies) or "no policy"
     why = f": {'; '.join(judgement.reasons)}" if judgement.reasons else ""
-    return f"{mark} {judgement.action} {judgement.principal} → {judgement.resource} [{by}]{why}"
+    return _shown(f"{mark} {judgement.action} {judgement.principal} → {judgement.resource} [{by}]{why}")
 
 
 def _node(row: RecordLike, data: dict[str, Any]) -> Node:
@@ -205,7 +205,7 @@ def _fill_event(node: Node, event: dict[str, Any]) -> None:
     node.name = _text(event.get("type")) or node.kind
     if node.kind == "cut":
         node.status = "cut: another branch had already decided"
-    node.reasons = tuple(_text(reason) for reason in said.get("reasons") or () if _text(reason))
+    node.reasons = _texts(said.get("reasons"))
     if not node.reasons and _text(said.get("reason")):
         node.reasons = (_text(said["reason"]),)
     if node.kind in _RETRIES or "error" in said:
@@ -219,7 +219,7 @@ def _fill_event(node: Node, event: dict[str, Any]) -> None:
     if _text(said.get("granted_by")) and node.name == "ExecutionApproved":
         node.detail = f"granted by {said['granted_by']}"
     if node.name == "ApprovalRequested":
-        roles = ", ".join(_text(role) for role in said.get("roles") or ())
+        roles = ", ".join(_texts(said.get("roles")))
         node.status = f"waits for {said.get('quorum', 1)} vote(s) of {roles or 'nobody'}"
     node.status = node.status or _outcome({"event": event})
 
@@ -293,8 +293,8 @@ def _judgement(item: dict[str, Any]) -> Judgement:
         principal=_text(item.get("principal")),
         resource=_text(item.get("resource")),
         gate=_text(item.get("gate")),
-        policies=tuple(str(policy) for policy in item.get("policies") or ()),
-        reasons=tuple(str(reason) for reason in item.get("reasons") or ()),
+        policies=_texts(item.get("policies")),
+        reasons=_texts(item.get("reasons")),
     )
 
 
@@ -304,6 +304,15 @@ def _items(value: Any) -> list[dict[str, Any]]:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(item for item in value if _text(item)) if isinstance(value, list) else ()
+
+
+def _shown(text: str) -> str:
+    """Text from a record, made safe for a line of a terminal."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def _whole(value: Any, default: int) -> int:

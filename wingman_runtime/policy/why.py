@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,10 +12,13 @@ import cedarpy
 from cedarpy import pst
 
 from wingman_runtime.contracts.ports import Ref
-from wingman_runtime.policy.bundle import Gate, Rule
+from wingman_runtime.policy.bundle import GATES, Gate, Rule
 from wingman_runtime.policy.entities import NAMESPACE
 
 PROBE_LIMIT = 16  # rules whose conditions are evaluated for one denial; a bound on work, not on rules
+
+_SCOPE = "scope"
+_NEEDLESS = re.compile(r"(?<!\w)\((\w+(?:\.\w+)+)\)")  # the printer's brackets around a plain path
 
 Status = Literal["fires", "scope", "condition", "error"]
 
@@ -42,14 +46,11 @@ class Assessment:
 
 def assess(rule: Rule, view: View) -> Assessment:
     """Scope first, then every condition by itself."""
-    outside = tuple(_outside(rule.tree, view))
-    if outside:
-        return Assessment(rule, "scope", outside)
     policies, conditions = _probes(rule.tree)
-    if not conditions:
-        return Assessment(rule, "fires")
     answer = cedarpy.is_authorized(view.request, policies, view.entities)
     held = set(answer.diagnostics.reasons)
+    if _SCOPE not in held:
+        return Assessment(rule, "scope", tuple(_outside(rule.tree, view)) or ("its scope does not hold it",))
     failed = tuple(text for key, text in conditions.items() if key not in held)
     if not failed:
         return Assessment(rule, "fires")
@@ -67,7 +68,7 @@ def nearest(gate: Gate, view: View) -> tuple[str, ...]:
     scoped = [rule for rule in permits if not list(_outside(rule.tree, view))]
     if scoped:
         return tuple(_lacking(assess(rule, view)) for rule in scoped[:PROBE_LIMIT])
-    same_action = [rule for rule in permits if _acts(rule.tree.action, view.action)]
+    same_action = [rule for rule in permits if acts(rule.tree.action, view.action)]
     if not same_action:
         return (f"no permit of {gate.name} is about {view.action}",)
     return tuple(
@@ -84,7 +85,7 @@ def _lacking(assessment: Assessment) -> str:
 
 def _outside(tree: pst.Template, view: View) -> Iterator[str]:
     """In words, each part of the scope the question is outside of."""
-    if not _acts(tree.action, view.action):
+    if not acts(tree.action, view.action):
         yield f"the action is not {_constraint(tree.action)}"
     if not _within(tree.principal, view.principal, view.ancestors):
         yield f'{view.principal.type}::"{view.principal.id}" is not {_constraint(tree.principal)}'
@@ -93,12 +94,13 @@ def _outside(tree: pst.Template, view: View) -> Iterator[str]:
         yield f'{view.resource.type}::"{view.resource.id}" is not {_constraint(tree.resource)}'
 
 
-def _acts(constraint: pst.ActionConstraint, action: str) -> bool:
+def acts(constraint: pst.ActionConstraint, action: str) -> bool:
+    """Is the rule about this action, as far as its text tells?"""
     if isinstance(constraint, pst.ActionEq):
         return constraint.entity.id == action
     if isinstance(constraint, pst.ActionIn):
-        # A group of actions may hold it; only Cedar knows, so the condition is asked rather than guessed.
-        return any(entity.id == action for entity in constraint.entities) or not constraint.entities
+        # A name we do not know may be a group of actions; whether it holds this one is for Cedar to say.
+        return any(entity.id == action or entity.id not in GATES for entity in constraint.entities)
     return True
 
 
@@ -141,8 +143,9 @@ def _short(entity: pst.EntityOrSlot) -> str:
 
 @lru_cache(maxsize=1024)
 def _probes(tree: pst.Template) -> tuple[cedarpy.PolicySet, dict[str, str]]:
-    """One permit for each conjunct of the rule's conditions, and the text of each."""
-    asked: dict[str, pst.Template] = {}
+    """A permit for the rule's scope, one for each conjunct of its conditions, and the texts of these."""
+    scope = pst.Template(_SCOPE, "permit", tree.principal, tree.action, tree.resource, (), pst.FrozenMap())
+    asked: dict[str, pst.Template] = {_SCOPE: scope}
     texts: dict[str, str] = {}
     for clause in tree.clauses:
         negated = isinstance(clause, pst.Unless)
@@ -178,5 +181,5 @@ def _written(template: pst.Template) -> str:
     )
     text = " ".join(str(cedarpy.PolicySet.from_pst(alone)).split())
     start, end = text.find("{"), text.rfind("}")
-    inner = text[start + 1 : end].strip().replace(f"{NAMESPACE}::", "")
+    inner = _NEEDLESS.sub(r"\1", text[start + 1 : end].strip().replace(f"{NAMESPACE}::", ""))
     return f"not ({inner})" if isinstance(template.clauses[0], pst.Unless) else inner

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 from tests.agents.agents_fakes import NOTES, a_request, envelope
 from wingman_runtime.project.agents import PORTS, mount_agents
+from wingman_runtime.project.load import Project
 from wingman_runtime.project.planners import load_planners
 from wingman_runtime.project.scopes import load_scopes
 from wingman_runtime.sdk import Done, Refuse, RequestValidated, WorkRequest
@@ -34,6 +36,23 @@ async def test_example_agent_mounts_and_answers(project_root: Path, tmp_path: Pa
     long = envelope(RequestValidated(request=a_request(params={"body": "a " * 501}), scope=NOTES))
     answer = await mounted.function(long)
     assert isinstance(answer, Refuse)
+
+
+def test_example_agent_joins_the_chain_by_one_line(project_root: Path, tmp_path: Path) -> None:
+    """Its own folder and one changed line of the flow: the project of the page is sound."""
+    page = project_root / "docs" / "agents.md"
+    for part in ("config", "policies", "tools"):
+        shutil.copytree(project_root / part, tmp_path / part)
+    folder = tmp_path / "agents" / "word_limit"
+    folder.mkdir(parents=True)
+    manifest, line = blocks(page, "yaml")
+    (folder / "manifest.yaml").write_text(manifest)
+    (folder / "agent.py").write_text(blocks(page, "python")[0])
+    flow = tmp_path / "config" / "flows" / "request.yaml"
+    text = flow.read_text()
+    assert text.count("  RequestValidated: permission\n") == 1
+    flow.write_text(text.replace("  RequestValidated: permission\n", line))
+    assert Project.find(tmp_path).check() == []
 
 
 def test_page_lists_every_port(project_root: Path) -> None:

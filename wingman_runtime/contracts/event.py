@@ -6,6 +6,7 @@ digits as it demands.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -66,6 +67,12 @@ class Event(BaseModel, Generic[DataT]):
         return self.__pydantic_serializer__.to_json(self)
 
 
+@cache
+def envelope_of(model: type[DataT]) -> type[Event[DataT]]:
+    """The envelope type for one kind of data; building it is slow, so it is built once."""
+    return cast("type[Event[DataT]]", Event.__class_getitem__(model))
+
+
 def dataschema_of(model: type[EventModel]) -> str:
     return f"urn:wingman:event:{model.__name__}:{model.schema_version}"
 
@@ -84,7 +91,6 @@ class EventCatalog:
 
     def __init__(self, models: dict[str, type[EventModel]]) -> None:
         self._models = dict(models)
-        self._types: dict[str, type[Event[Any]]] = {}
 
     def __contains__(self, event_type: object) -> bool:
         return event_type in self._models
@@ -108,10 +114,7 @@ class EventCatalog:
         Raises:
             ContractError: unknown type, malformed JSON, wrong field; ``where`` is the path.
         """
-        envelope = self._types.get(event_type)
-        if envelope is None:
-            envelope = cast("type[Event[Any]]", Event.__class_getitem__(self.model(event_type)))
-            self._types[event_type] = envelope
+        envelope = envelope_of(self.model(event_type))
         try:
             event = envelope.model_validate_json(body)
         except ValidationError as error:

@@ -13,9 +13,10 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from wingman_runtime.redisio.batcher import Batcher
+from wingman_runtime.redisio.faults import translate
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -31,6 +32,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "unpark": ("common", "unpark"),
     "fire": ("common", "fire"),
     "activate": ("common", "activate"),
+    "note": ("common", "note"),
 }
 _MAY_DRAIN = frozenset(_PARTS) - {"admit", "activate"}
 
@@ -75,4 +77,9 @@ class Scripts:
         except NoScriptError:
             # A restarted server has forgotten its scripts; nothing ran, so sending the text is no repeat.
             pass
-        return await self.batcher.call("EVAL", script.text, 1, anchor, *args)
+        except ResponseError as error:
+            raise translate(error) from error
+        try:
+            return await self.batcher.call("EVAL", script.text, 1, anchor, *args)
+        except ResponseError as error:
+            raise translate(error) from error

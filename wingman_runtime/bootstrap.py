@@ -1,0 +1,240 @@
+"""The only wiring: from a checked project to a running worker, recorder or client. Holds all keys.
+
+Importing this connects to nothing; each function says what it opens, and whoever opened it closes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from wingman_runtime.contracts.work import Plan, Risk
+from wingman_runtime.effects.perform import Performer
+from wingman_runtime.effects.workspace import Workspace
+from wingman_runtime.errors import ConflictError, NotFoundError, PolicyError
+from wingman_runtime.ledger.recorder import Recorder
+from wingman_runtime.ledger.store import AuditStore
+from wingman_runtime.policy.bundle import Bundle
+from wingman_runtime.policy.load import load_stored
+from wingman_runtime.project.agents import MountedAgent
+from wingman_runtime.project.load import LoadedProject
+from wingman_runtime.redisio import control, flows
+from wingman_runtime.redisio.connection import Backend, Tls, open_backend
+from wingman_runtime.redisio.effects import RedisEffects
+from wingman_runtime.redisio.log import RedisLog
+from wingman_runtime.redisio.store import Store
+from wingman_runtime.settings import Settings
+from wingman_runtime.worker.lane import LaneLimits
+from wingman_runtime.worker.lawbook import Lawbook
+from wingman_runtime.worker.ports import PortRack, Terms
+from wingman_runtime.worker.tables import FlowTables, rows_of
+from wingman_runtime.worker.worker import Worker, WorkerTimes
+
+_STANDBY = 2.0
+RECORDER = "recorder"
+"""Named beside agents on the command line: the process that drains the log into the audit store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """An open server and this project's place on it."""
+
+    backend: Backend
+    store: Store
+
+
+def embedded_dir(settings: Settings) -> Path:
+    """Where the embedded server of a project keeps its data."""
+    return settings.run_dir / "redis"
+
+
+@asynccontextmanager
+async def connect(settings: Settings, *, readers: int = 64) -> AsyncIterator[Connected]:
+    """The project's server: its URL, or the embedded one, started or attached to.
+
+    Raises:
+        BackendError: it cannot be reached or used, or is not durable though ``durability: strict``.
+    """
+    redis = settings.redis
+    backend = await open_backend(
+        redis.url.get_secret_value() if redis.url else None,
+        embedded=embedded_dir(settings),
+        username=redis.username,
+        password=redis.password.get_secret_value() if redis.password else None,
+        tls=Tls(redis.ca_file, redis.cert_file, redis.key_file),
+        strict=settings.durability == "strict",
+        reader_connections=readers,
+        client_name=f"wingman-{settings.name}"[:60],
+    )
+    async with backend:
+        yield Connected(
+            backend,
+            Store(
+                backend.commands,
+                backend.readers,
+                namespace=settings.namespace,
+                partitions=settings.partitions,
+            ),
+        )
+
+
+async def activate(project: LoadedProject, store: Store, *, by: str) -> list[str]:
+    """Pin new requests to the project's flows; put its bundle in force if none is. Returns what changed."""
+    changed = []
+    for flow in project.flows.values():
+        if await flows.activate(store, flow.name, flow.digest, rows_of(flow), by=by):
+            changed.append(f"flow {flow.name} {flow.digest}")
+    if not (await control.read(store, 0)).policy:
+        await apply_policy(project, store, by=by, reason="no bundle was active")
+        changed.append(f"policy {project.bundle.digest}")
+    return changed
+
+
+async def apply_policy(project: LoadedProject, store: Store, *, by: str, reason: str) -> list[int]:
+    """Keep a copy of the project's bundle by digest, then make it the one in force; returns the epochs."""
+    project.bundle.save(bundles_dir(project.settings))
+    return await control.activate_policy(store, project.bundle.digest, by=by, reason=reason)
+
+
+def bundles_dir(settings: Settings) -> Path:
+    """Where applied bundles are kept by digest, so that files may be edited meanwhile."""
+    return settings.run_dir / "policies"
+
+
+def find_bundle(project: LoadedProject) -> Callable[[str], Bundle]:
+    """Looks a bundle up by digest: the kept copies, then the project's own files as they were loaded."""
+
+    def find(digest: str) -> Bundle:
+        if digest == project.bundle.digest:
+            return project.bundle
+        try:
+            return load_stored(bundles_dir(project.settings), digest)
+        except PolicyError as error:
+            raise PolicyError(
+                f"bundle {digest} is in force, and this project has {project.bundle.digest}",
+                where=str(project.root),
+                hint="copy the policies it was applied from, or run `wingman policy apply` for these",
+            ) from error
+
+    return find
+
+
+def approval_terms(settings: Settings) -> Terms:
+    def terms(plan: Plan) -> tuple[int, float]:
+        high = plan.risk is Risk.HIGH
+        quorum = settings.approvals.quorum_high if high else settings.approvals.quorum
+        return quorum, settings.times.approval
+
+    return terms
+
+
+def chosen_agents(project: LoadedProject, names: Sequence[str]) -> list[MountedAgent]:
+    """The named agents, or every agent that a flow uses.
+
+    Raises:
+        NotFoundError: no such agent.
+    """
+    used = {"dispatcher"} | {name for flow in project.flows.values() for name in flow.agents}
+    for name in names:
+        if name not in project.agents and name != RECORDER:
+            raise NotFoundError(
+                f"no agent named {name!r}",
+                hint=f"the agents are: {', '.join(sorted(project.agents))}, {RECORDER}",
+            )
+    wanted = [name for name in names if name != RECORDER] if names else sorted(used)
+    return [project.agents[name] for name in wanted]
+
+
+def make_worker(
+    project: LoadedProject,
+    store: Store,
+    agents: Sequence[MountedAgent],
+    *,
+    concurrency: int | None = None,
+    name: str | None = None,
+    extra_ports: dict[str, object] | None = None,
+) -> Worker:
+    """A worker for some agents of the project, on an open server."""
+    settings = project.settings
+    ledger = RedisEffects(store)
+    return Worker(
+        store,
+        agents,
+        catalog=project.catalog,
+        tables=FlowTables(store, project.flows.values()),
+        rack=PortRack(
+            store,
+            scopes=project.scopes,
+            tools=project.tools,
+            planners=project.planners,
+            ledger=ledger,
+            approval_terms=approval_terms(settings),
+            extra=extra_ports,
+        ),
+        lawbook=Lawbook(find_bundle(project)),
+        performer=Performer(project.tools, ledger, Workspace(settings.workspace)),
+        limits=LaneLimits(
+            slots=concurrency or settings.worker.concurrency,
+            batch=settings.worker.batch,
+            batch_bytes=settings.worker.batch_bytes,
+            block_ms=int(settings.times.block * 1000),
+            claim_idle=settings.times.claim_idle,
+        ),
+        times=WorkerTimes(grace=settings.times.grace),
+        name=name,
+    )
+
+
+async def run_worker(
+    project: LoadedProject,
+    *,
+    agents: Sequence[str] = (),
+    concurrency: int | None = None,
+    stop: asyncio.Event,
+    ready: Callable[[Worker | None], None] | None = None,
+) -> None:
+    """Run a worker until ``stop`` is set; the recorder beside it, when it is named or nothing is.
+
+    Args:
+        agents: names of agents, and ``recorder``; none: every agent of the flows, and the recorder if no
+            other process holds the audit store.
+        ready: called once the worker is about to work.
+
+    Raises:
+        NotFoundError: no such agent.
+        BackendError: the server cannot be used.
+    """
+    chosen = chosen_agents(project, agents)
+    lanes = (len(chosen) + 1) * project.settings.partitions
+    async with connect(project.settings, readers=lanes + 4) as connected, asyncio.TaskGroup() as group:
+        store = connected.store
+        await activate(project, store, by=project.settings.actor or "worker")
+        worker = make_worker(project, store, chosen, concurrency=concurrency) if chosen else None
+        if ready is not None:
+            ready(worker)
+        if not agents or RECORDER in agents:
+            group.create_task(record(project.settings, store, stop), name="recorder")
+        if worker is not None:
+            group.create_task(worker.run(stop), name="worker")
+
+
+async def record(settings: Settings, store: Store, stop: asyncio.Event) -> None:
+    """Drain the log into the audit store until ``stop`` is set; stand by while another process does.
+
+    Raises:
+        BackendRefusedError: the audit store cannot be written.
+        IntegrityError: the audit store is damaged.
+    """
+    while not stop.is_set():
+        try:
+            audit = AuditStore(settings.audit_store)
+        except ConflictError:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _STANDBY)
+            continue
+        with audit:
+            await Recorder(RedisLog(store), audit).run(stop)

@@ -1,0 +1,96 @@
+"""Heartbeats of workers, by the server's clock, and who reads the inboxes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from wingman_runtime.redisio.keys import GROUP
+from wingman_runtime.redisio.store import Store, text
+
+DEAD_AFTER_MS = 10_000
+"""A worker that has not beaten for this long is taken for dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerBeat:
+    """The last heartbeat of one worker. ``age_ms`` is by the server's clock."""
+
+    name: str
+    age_ms: int
+    facts: dict[str, Any]
+
+    @property
+    def alive(self) -> bool:
+        return self.age_ms < DEAD_AFTER_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """One consumer of a consumer group on an inbox."""
+
+    group: str
+    consumer: str
+    pending: int
+    idle_ms: int
+
+
+async def now_ms(store: Store) -> int:
+    """The server's clock in milliseconds."""
+    seconds, micros = await store.call("TIME")
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
+async def beat(store: Store, name: str, facts: Mapping[str, Any]) -> None:
+    at = await now_ms(store)
+    await store.call("HSET", store.keys(0).workers, name, orjson.dumps({**facts, "at_ms": at}))
+
+
+async def gone(store: Store, *names: str) -> None:
+    await store.call("HDEL", store.keys(0).workers, *names)
+
+
+async def beats(store: Store) -> list[WorkerBeat]:
+    """Every worker that has not taken its heartbeat away, dead ones included."""
+    now = await now_ms(store)
+    flat = await store.call("HGETALL", store.keys(0).workers)
+    pairs = flat.items() if isinstance(flat, Mapping) else zip(flat[::2], flat[1::2], strict=True)
+    out = []
+    for name, raw in pairs:
+        facts = orjson.loads(raw)
+        out.append(WorkerBeat(text(name), now - int(facts.pop("at_ms")), facts))
+    return sorted(out, key=lambda beat: beat.name)
+
+
+async def groups(store: Store, partition: int, agent: str) -> list[str]:
+    """Names of every consumer group on an agent's inbox; only ``workers`` should be there."""
+    rows = await store.call("XINFO", "GROUPS", store.keys(partition).inbox(agent))
+    return [text(_field(row, b"name")) for row in rows]
+
+
+async def readers(store: Store, partition: int, agent: str) -> list[Reader]:
+    """Every consumer of the workers' group of an inbox."""
+    rows = await store.call("XINFO", "CONSUMERS", store.keys(partition).inbox(agent), GROUP)
+    return [
+        Reader(
+            GROUP,
+            text(_field(row, b"name")),
+            int(_field(row, b"pending")),
+            int(_field(row, b"idle")),
+        )
+        for row in rows
+    ]
+
+
+async def note(store: Store, partition: int, kind: str, body: Mapping[str, Any]) -> None:
+    """A log record that belongs to no request: an anomaly, an administrator's act."""
+    await store.run("note", partition, kind, orjson.dumps(body))
+
+
+def _field(row: Any, name: bytes) -> Any:
+    if isinstance(row, Mapping):
+        return row[name]
+    return dict(zip(row[::2], row[1::2], strict=True))[name]

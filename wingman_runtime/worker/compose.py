@@ -1,0 +1,225 @@
+"""From an agent's answer to a commit: envelopes with deterministic ids, log prefixes, joins. Pure.
+
+The clock that stamps CloudEvents ``time`` is handed in; ids never depend on it, so a second attempt at the
+same step names the same events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from wingman_runtime.contracts.event import Event, EventModel, dataschema_of, envelope_of
+from wingman_runtime.contracts.events import AttemptFailed, BranchesJoined, DeadLettered, RequestFailed
+from wingman_runtime.contracts.ids import derive, event_id
+from wingman_runtime.contracts.manifest import Manifest
+from wingman_runtime.contracts.outcome import Done, Emit, Forward, Refuse, Wait
+from wingman_runtime.flow.route import JoinRoute, Route
+from wingman_runtime.redisio.commit import ApprovalChange, Emission, JoinEnvelope, StepResult
+from wingman_runtime.redisio.inbox import Entry
+from wingman_runtime.worker.tables import FlowTable
+
+_INPUTS = b'"inputs":['
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One entry in hand, with all that its records must name."""
+
+    entry: Entry
+    event: Event[Any] | None  # None: it could not be decoded
+    manifest: Manifest
+    code: str
+    worker: str
+    time: str
+    flow: FlowTable | None = None
+    policy: str = ""
+    decisions: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def agent(self) -> str:
+        return self.manifest.name
+
+
+def answer(step: Step, outcome: Emit | Refuse | Wait | Done | Forward) -> StepResult:
+    """The commit of an agent's answer. The caller has checked that the agent may give it."""
+    match outcome:
+        case Forward():
+            return _result(step, (_forwarded(step),))
+        case Done(note=note):
+            body = orjson.dumps({**_by(step), **_what(step), "note": note})
+            return replace(_result(step, ()), records=(("done", body),))
+        case Emit(events=events, approval=approval):
+            result = _result(step, _emissions(step, events))
+            return replace(result, approval=ApprovalChange(approval) if approval else None)
+        case Refuse(event=event, approval=approval):
+            result = _result(step, _emissions(step, (event,), refusal=True))
+            return replace(result, approval=ApprovalChange(approval) if approval else None)
+        case Wait(event=event, approval=approval):
+            # The branch stays open, as a wait: nothing can starve.
+            result = replace(_result(step, _emissions(step, (event,))), starve=None)
+            return replace(result, approval=ApprovalChange(approval))
+
+
+def failure(step: Step, cause: str, *reasons: str) -> StepResult:
+    """The step broke a rule: `RequestFailed`, in any flow."""
+    return replace(_result(step, (_failed(step, cause, reasons),)), policy="")
+
+
+def retry(step: Step, error: str, delay: float) -> StepResult:
+    """Another attempt in ``delay`` seconds, kept by a durable timer."""
+    attempt = step.entry.deliveries
+    data = AttemptFailed(
+        agent=step.agent, event_id=step.entry.event_id, error=error, attempt=attempt, retry_in=delay
+    )
+    event = _envelope(step, data, derive("evt", step.entry.event_id, step.agent, "AttemptFailed", attempt))
+    record = _prefix(step) + event.to_bytes() + b"}"
+    return StepResult(
+        step.entry, "retry", records=(("retry", record),), delay_ms=int(delay * 1000), size=len(record)
+    )
+
+
+def bury(step: Step, error: str) -> StepResult:
+    """The agent gives up on this entry: its dead letters keep it, the request ends by the flow's failure."""
+    entry = step.entry
+    data = DeadLettered(
+        agent=step.agent,
+        event_id=entry.event_id[:64],
+        event_type=entry.event_type[:100],
+        error=error,
+        attempts=entry.deliveries,
+    )
+    emission = _system(step, data, "DeadLettered")
+    why = orjson.dumps({**_by(step), "error": error, "attempts": entry.deliveries})
+    return StepResult(
+        entry, "bury", emissions=(emission,), why=why, receipt="buried", size=len(emission.body) + len(why)
+    )
+
+
+def quarantine(step: Step, anomaly: str, error: str) -> StepResult:
+    """Bury an entry that belongs to no step of any request: loudly, and without touching one."""
+    body = orjson.dumps({**_by(step), **_what(step), "anomaly": anomaly, "error": error})
+    return StepResult(step.entry, "bury", records=(("anomaly", body),), why=body, size=len(body))
+
+
+def park(entry: Entry) -> StepResult:
+    """Keep the entry, uncounted, until nothing holds it."""
+    return StepResult(entry, "park")
+
+
+def _result(step: Step, emissions: tuple[Emission, ...]) -> StepResult:
+    moving = any(_moves(_route(step, emission.event_type)) for emission in emissions)
+    starve = None if moving else _failed(step, "starved", ("the last open branch ended without an outcome",))
+    return StepResult(
+        step.entry,
+        "done",
+        emissions=emissions,
+        policy=step.policy,
+        receipt=orjson.dumps([emission.event_id for emission in emissions]).decode(),
+        starve=starve,
+        size=sum(len(emission.body) for emission in emissions),
+    )
+
+
+def _route(step: Step, event_type: str) -> Route | None:
+    return step.flow.route(step.agent, event_type) if step.flow else None
+
+
+def _moves(route: Route | None) -> bool:
+    return route is not None and bool(route.to or route.settle or route.decides or route.end)
+
+
+def _emissions(step: Step, events: Sequence[EventModel], *, refusal: bool = False) -> tuple[Emission, ...]:
+    out = []
+    for position, data in enumerate(events):
+        name = type(data).__name__
+        event = _envelope(step, data, event_id(step.entry.event_id, step.agent, position, name))
+        route = _route(step, name)
+        out.append(
+            Emission(
+                event_id=event.id,
+                event_type=name,
+                body=event.to_bytes(),
+                # The grounds stand once, with the first event of the answer.
+                prefix=_prefix(step, refusal=refusal, decisions=position == 0),
+                depth=event.depth,
+                outcome=str(getattr(data, route.outcome_field, "")) if route and route.outcome_field else "",
+                join=_joined(step, route.join, event.depth) if route and route.join else None,
+            )
+        )
+    return tuple(out)
+
+
+def _forwarded(step: Step) -> Emission:
+    entry = step.entry
+    prefix = orjson.dumps({**_by(step), **_what(step)})[:-1]
+    depth = step.event.depth if step.event else 0
+    return Emission(entry.event_id, entry.event_type, entry.body, prefix, depth, kind="routed")
+
+
+def _failed(step: Step, cause: str, reasons: Sequence[str]) -> Emission:
+    data = RequestFailed(agent=step.agent, cause=cause, reasons=tuple(reasons))
+    return _system(step, data, "RequestFailed")
+
+
+def _system(step: Step, data: EventModel, name: str) -> Emission:
+    event = _envelope(step, data, derive("evt", step.entry.event_id, step.agent, name))
+    return Emission(event.id, name, event.to_bytes(), _prefix(step), event.depth, system=True)
+
+
+def _joined(step: Step, join: JoinRoute, depth: int) -> JoinEnvelope:
+    identity = derive("evt", step.entry.request_id, "join", join.name)
+    whole = _envelope(step, BranchesJoined(join=join.name, inputs=()), identity).to_bytes()
+    # ``data`` is the envelope's last field and ``inputs`` the last of the data's.
+    head, tail = whole.rsplit(_INPUTS, 1)
+    return JoinEnvelope(identity, head + _INPUTS, tail)
+
+
+def _envelope(step: Step, data: EventModel, identity: str) -> Event[Any]:
+    entry, cause = step.entry, step.event
+    return envelope_of(type(data))(
+        id=identity,
+        source=f"/agents/{step.agent}",
+        type=type(data).__name__,
+        subject=entry.request_id,
+        time=step.time,
+        dataschema=dataschema_of(type(data)),
+        partition=entry.partition,
+        correlationid=cause.correlationid if cause else entry.request_id,
+        causationid=entry.event_id[:64],
+        depth=cause.depth + 1 if cause else 0,
+        actor=cause.actor if cause else "",
+        tenant=cause.tenant if cause else entry.tenant,
+        flow=cause.flow if cause else entry.flow,
+        attempt=max(1, entry.deliveries),
+        policydigest=step.policy,
+        traceparent=cause.traceparent if cause else "",
+        data=data,
+    )
+
+
+def _by(step: Step) -> dict[str, Any]:
+    return {
+        "agent": step.agent,
+        "worker": step.worker,
+        "code": step.code,
+        "policy": step.policy,
+        "attempt": step.entry.deliveries,
+    }
+
+
+def _what(step: Step) -> dict[str, Any]:
+    return {"event_id": step.entry.event_id, "event_type": step.entry.event_type}
+
+
+def _prefix(step: Step, *, refusal: bool = False, decisions: bool = True) -> bytes:
+    """The log record of an event up to the event itself; the script adds it and closes the object."""
+    record = _by(step)
+    if decisions:
+        record["decisions"] = list(step.decisions)
+    if refusal:
+        record["refusal"] = True
+    return orjson.dumps(record)[:-1] + b',"event":'

@@ -1,0 +1,264 @@
+"""One desk: takes one letter, has one agent answer it, and hands back what to commit.
+
+1. Poison first: an entry delivered too often is buried before it is decoded.
+2. Decode strictly; what does not fit its contract is buried, for it will never fit.
+3. Hold what a rule covers, before any work is done on it.
+4. Call the agent, with its ports and its time.
+5. Check the answer against the manifest; have a plan performed if it asks for that.
+6. Pass the emit gate, then compose the commit.
+
+A verdict that refuses the commit comes back here (`again`): judged anew, run again, or buried.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import structlog
+
+from wingman_runtime.contracts.claims import Claim
+from wingman_runtime.contracts.control import ControlMode, ControlRecord
+from wingman_runtime.contracts.event import Event, EventCatalog
+from wingman_runtime.contracts.outcome import AgentOutcome, Done, Emit, Forward, Perform, Refuse, Wait
+from wingman_runtime.effects.perform import Errand, Performer
+from wingman_runtime.errors import BackendError, ContractError
+from wingman_runtime.project.agents import MountedAgent
+from wingman_runtime.redisio.commit import StepResult, Verdict
+from wingman_runtime.redisio.inbox import Entry
+from wingman_runtime.worker import compose
+from wingman_runtime.worker.compose import Step
+from wingman_runtime.worker.lawbook import Lawbook
+from wingman_runtime.worker.ports import PortRack, StepPolicy
+from wingman_runtime.worker.tables import FlowTables
+
+_LOG = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A result to commit, with what is needed to judge it again without running the agent again."""
+
+    result: StepResult
+    step: Step | None = None
+    outcome: Emit | Refuse | Wait | Done | Forward | None = None
+    policy: StepPolicy | None = None
+
+
+class Desk:
+    """The desk of one agent in one worker.
+
+    Args:
+        agent: the mounted agent.
+        catalog: the project's event types.
+        tables: flow tables by digest.
+        rack: ports.
+        lawbook: the active bundle.
+        performer: the hands; used only for an agent that performs.
+        control: reads the latest known control record of a partition.
+        threads: where sync functions run.
+        worker: this worker's name, as consumers are called.
+    """
+
+    def __init__(
+        self,
+        agent: MountedAgent,
+        *,
+        catalog: EventCatalog,
+        tables: FlowTables,
+        rack: PortRack,
+        lawbook: Lawbook,
+        performer: Performer,
+        control: Callable[[int], ControlRecord],
+        threads: Executor,
+        worker: str,
+    ) -> None:
+        self._agent = agent
+        self._manifest = agent.manifest
+        self._catalog = catalog
+        self._tables = tables
+        self._rack = rack
+        self._lawbook = lawbook
+        self._performer = performer
+        self._control = control
+        self._threads = threads
+        self._worker = worker
+
+    async def work(self, entry: Entry) -> Finished | None:
+        """What to commit for ``entry``; None when it is not ours any longer.
+
+        Raises:
+            BackendError: a port or the ledger could not reach the server; nothing is decided, try again.
+        """
+        step = Step(
+            entry=entry,
+            event=None,
+            manifest=self._manifest,
+            code=self._agent.code_digest,
+            worker=self._worker,
+            time=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        )
+        if entry.deliveries > self._manifest.retry.attempts:
+            lost = f"delivered {entry.deliveries - 1} times and never finished: its worker died or hung"
+            return Finished(compose.bury(step, lost))
+        try:
+            event = self._decoded(entry)
+        except ContractError as error:
+            return Finished(compose.bury(step, str(error)))
+        step = replace(step, event=event)
+        rule = self._control(entry.partition).covering(
+            agent=entry.agent,
+            event=entry.event_type,
+            flow=entry.flow,
+            tenant=entry.tenant,
+            request=entry.request_id,
+        )
+        if rule is not None and rule.mode is ControlMode.HALT_COMPENSATE and entry.phase == 1:
+            rule = None
+        judge = self._lawbook.judge
+        if rule is not None or judge is None:
+            return Finished(compose.park(entry))
+        table = await self._tables.get(entry.partition, entry.flow_digest)
+        if table is None:
+            return Finished(compose.quarantine(step, "unknown_flow", f"no flow {entry.flow_digest!r}"))
+        step = replace(step, flow=table, policy=judge.digest)
+        policy = StepPolicy(judge, self._manifest.gate)
+        return await self._answered(step, event, policy)
+
+    async def again(self, finished: Finished, verdict: Verdict) -> Finished | None:
+        """What to commit instead, after a verdict that refused ``finished``; None: let it go."""
+        step, entry = finished.step, finished.result.entry
+        bare = step or Step(entry, None, self._manifest, self._agent.code_digest, self._worker, "")
+        match verdict.kind:
+            case "stale_control":
+                return Finished(compose.park(entry))
+            case "stale_policy":
+                return await self._judged_again(finished, verdict.detail)
+            case "conflict":
+                return await self.work(entry)
+            case "refused_emit":
+                return self._failed(bare, "undeclared_emit", f"the flow has no route for {verdict.detail}")
+            case "over_budget":
+                return self._failed(bare, "budget", f"the request used up its {verdict.detail}")
+            case "gone" | "unlogged":
+                why = {"gone": "its request is gone", "unlogged": "no commit ever delivered this event"}
+                _LOG.error("quarantined", anomaly=verdict.kind, agent=entry.agent, event_id=entry.event_id)
+                return Finished(compose.quarantine(bare, verdict.kind, why[verdict.kind]))
+            case _:
+                _LOG.warning("let go", verdict=verdict.kind, agent=entry.agent, entry=entry.entry_id)
+                return None
+
+    def _decoded(self, entry: Entry) -> Event[Any]:
+        if entry.event_type not in self._manifest.consumes:
+            raise ContractError(f"{self._manifest.name} does not consume {entry.event_type[:100]!r}")
+        event = self._catalog.decode(entry.event_type, entry.body)
+        if (event.id, event.subject) != (entry.event_id, entry.request_id):
+            raise ContractError("the entry names another event or request than its envelope", where="id")
+        return event
+
+    async def _answered(self, step: Step, event: Event[Any], policy: StepPolicy) -> Finished | None:
+        try:
+            outcome = await self._called(event, policy, step.entry.partition)
+            if isinstance(outcome, Perform):
+                if not self._manifest.performs:
+                    return self._failed(step, "invalid_output", "its manifest does not say performs: true")
+                done = await self._performed(step, event, outcome, policy)
+                if done is None or isinstance(done, Finished):
+                    return done
+                outcome = done
+        except BackendError:
+            raise
+        except Exception as error:
+            return self._attempt_failed(step, error)
+        step = replace(step, decisions=tuple(decision.record() for _, decision in policy.asked))
+        return self._checked(step, outcome, policy)
+
+    async def _called(self, event: Event[Any], policy: StepPolicy, partition: int) -> AgentOutcome:
+        ports = self._rack.pick(self._manifest.needs, policy, partition)
+        async with asyncio.timeout(self._manifest.timeout.total_seconds()):
+            if self._agent.is_async:
+                outcome = await self._agent.function(event, **ports)
+            else:
+                call = partial(self._agent.function, event, **ports)
+                outcome = await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        answer: AgentOutcome = outcome
+        return answer
+
+    async def _performed(
+        self, step: Step, event: Event[Any], perform: Perform, policy: StepPolicy
+    ) -> Emit | Refuse | Finished | None:
+        entry = step.entry
+        claim = Claim(
+            entry.partition, entry.agent, self._worker, entry.entry_id, entry.event_id, entry.request_id
+        )
+        report = await self._performer.carry_out(perform, claim, Errand.of(event), self._manifest, policy)
+        if report.status == "interrupted":
+            return Finished(compose.park(entry)) if report.error == "held" else None
+        return perform.then(report)
+
+    def _checked(self, step: Step, outcome: AgentOutcome, policy: StepPolicy) -> Finished:
+        """The answer, once its shape, its manifest and the emit gate allow it."""
+        match outcome:
+            case Emit(events=events):
+                names = [type(event).__name__ for event in events]
+            case Refuse(event=event) | Wait(event=event):
+                names = [type(event).__name__]
+            case Done():
+                names = []
+            case Forward() if self._manifest.name == "dispatcher":
+                names = []
+            case _:
+                told = f"answered {type(outcome).__name__}, which it may not"
+                return self._failed(step, "invalid_output", told)
+        for name in names:
+            if name not in self._manifest.emits:
+                return self._failed(step, "undeclared_emit", f"its manifest does not emit {name}")
+        if isinstance(outcome, Refuse) and names[0] not in self._manifest.refusals:
+            return self._failed(step, "undeclared_emit", f"{names[0]} is not among its refusals")
+        judge = self._lawbook.judge
+        flow = step.flow.name if step.flow else ""
+        for name in names:
+            decision = judge.can_emit(self._manifest.name, name, flow) if judge else None
+            if decision is None or not decision.allow:
+                reasons = decision.reasons if decision else ("no policy bundle is active",)
+                return self._failed(step, "emit_denied", f"{name}: {'; '.join(reasons)}")
+        result = compose.answer(step, outcome)
+        return Finished(result, step, outcome, policy)
+
+    async def _judged_again(self, finished: Finished, active: str) -> Finished | None:
+        """The stored outcome under the bundle of now; the agent runs again only if an answer changed."""
+        step, policy, outcome = finished.step, finished.policy, finished.outcome
+        if not self._lawbook.turn_to(active) or self._lawbook.judge is None:
+            return Finished(compose.park(finished.result.entry))
+        if step is None or policy is None or outcome is None:
+            return await self.work(finished.result.entry)
+        same = policy.still_holds(self._lawbook.judge)
+        if same is None and not self._manifest.performs:
+            return await self.work(finished.result.entry)
+        # What has been performed stays performed: its record keeps the decisions it was performed under.
+        policy = same or policy
+        decisions = tuple(decision.record() for _, decision in policy.asked)
+        return self._checked(replace(step, policy=active, decisions=decisions), outcome, policy)
+
+    def _attempt_failed(self, step: Step, error: Exception) -> Finished:
+        attempt, rules = step.entry.deliveries, self._manifest.retry
+        if isinstance(error, TimeoutError):
+            told = f"no answer within {self._manifest.timeout.total_seconds():g} s"
+        else:
+            told = f"{type(error).__name__}: {error}"
+        _LOG.warning("attempt failed", agent=step.agent, attempt=attempt, error=told)
+        if attempt >= rules.attempts:
+            return Finished(compose.bury(step, told[:2000]))
+        # Full jitter: many that failed together do not come back together (AWS Architecture Blog, 2015).
+        delay = random.uniform(0, rules.ceiling(attempt))  # noqa: S311 - spread, not secrecy
+        return Finished(compose.retry(step, told[:2000], delay))
+
+    def _failed(self, step: Step, cause: str, reason: str) -> Finished:
+        _LOG.error("rule broken", agent=step.agent, cause=cause, reason=reason)
+        return Finished(compose.failure(step, cause, reason))

@@ -1,0 +1,184 @@
+"""A worker: some agents, all partitions, one process or task.
+
+1. Turns to the active policy bundle and makes sure the inboxes have their group.
+2. Runs a lane per agent and partition.
+3. Ticks: fires timers, posts what is overdue, reads the control record, unparks what is free again.
+4. Beats: says what it has in hand and when it last came to an end of something.
+5. Watches: reports readers nobody declared, tidies away consumers that died.
+6. Stops in order: lanes first, then its heartbeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from wingman_runtime.contracts.control import ControlRecord
+from wingman_runtime.contracts.event import EventCatalog
+from wingman_runtime.effects.perform import Performer
+from wingman_runtime.errors import AdmissionClosedError, BackendError
+from wingman_runtime.project.agents import MountedAgent
+from wingman_runtime.redisio import control, inbox, timers
+from wingman_runtime.redisio.store import Store
+from wingman_runtime.worker.desk import Desk
+from wingman_runtime.worker.heartbeat import Heartbeat
+from wingman_runtime.worker.lane import Lane, LaneLimits
+from wingman_runtime.worker.lawbook import Lawbook
+from wingman_runtime.worker.overdue import post_overdue
+from wingman_runtime.worker.ports import PortRack
+from wingman_runtime.worker.tables import FlowTables
+from wingman_runtime.worker.watch import Watch
+
+_LOG = structlog.get_logger(__name__)
+_AWAY = (BackendError, AdmissionClosedError)
+
+
+def worker_name() -> str:
+    """Unique for the life of a consumer group: host, pid, and chance, since pids come round again."""
+    return f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerTimes:
+    """Seconds."""
+
+    grace: float = 20.0
+    tick: float = 0.2
+    beat: float = 1.0
+    watch: float = 5.0
+
+
+class Worker:
+    """See the module. Everything it works with is handed in by `wingman_runtime.bootstrap`."""
+
+    def __init__(
+        self,
+        store: Store,
+        agents: Sequence[MountedAgent],
+        *,
+        catalog: EventCatalog,
+        tables: FlowTables,
+        rack: PortRack,
+        lawbook: Lawbook,
+        performer: Performer,
+        limits: LaneLimits,
+        times: WorkerTimes,
+        name: str | None = None,
+    ) -> None:
+        self.name = name or worker_name()
+        self._store = store
+        self._agents = list(agents)
+        self._lawbook = lawbook
+        self._times = times
+        self._control = [ControlRecord() for _ in range(store.partitions)]
+        self._refresh = [asyncio.Event() for _ in range(store.partitions)]
+        self._threads = ThreadPoolExecutor(max_workers=limits.slots, thread_name_prefix="agent")
+        self.lanes: list[Lane] = []
+        for agent in self._agents:
+            desk = Desk(
+                agent,
+                catalog=catalog,
+                tables=tables,
+                rack=rack,
+                lawbook=lawbook,
+                performer=performer,
+                control=self._control.__getitem__,
+                threads=self._threads,
+                worker=self.name,
+            )
+            self.lanes += [self._lane(desk, agent.name, n, limits) for n in range(store.partitions)]
+
+    def _lane(self, desk: Desk, agent: str, partition: int, limits: LaneLimits) -> Lane:
+        return Lane(
+            self._store,
+            partition,
+            agent,
+            self.name,
+            desk,
+            limits=limits,
+            lawbook=self._lawbook,
+            control=lambda: self._control[partition],
+            seen_epoch=lambda epoch: self._seen_epoch(partition, epoch),
+        )
+
+    @property
+    def agents(self) -> list[str]:
+        return [agent.name for agent in self._agents]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop`` is set.
+
+        Raises:
+            BackendError: the server cannot be used at the start; later faults are waited out.
+        """
+        await self._store.ensure_groups(self.agents)
+        for number in range(self._store.partitions):
+            await self._read_control(number)
+        heartbeat = Heartbeat(self._store, self.name, self.agents, self.lanes, self._lawbook)
+        watch = Watch(self._store, self.agents)
+        beside = [
+            asyncio.create_task(self._ticking(number), name=f"ticking {number}")
+            for number in range(self._store.partitions)
+        ]
+        beside.append(asyncio.create_task(self._every(self._times.beat, heartbeat.beat), name="beating"))
+        beside.append(asyncio.create_task(self._every(self._times.watch, watch.look), name="watching"))
+        _LOG.info("worker started", worker=self.name, agents=self.agents)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for lane in self.lanes:
+                    group.create_task(lane.run(stop, self._times.grace))
+        finally:
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+            await heartbeat.stop()
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            _LOG.info("worker stopped", worker=self.name)
+
+    def _seen_epoch(self, partition: int, epoch: int) -> None:
+        if epoch != self._control[partition].epoch:
+            self._refresh[partition].set()
+
+    async def _ticking(self, partition: int) -> None:
+        while True:
+            try:
+                await self._read_control(partition)
+                fired = await timers.fire(self._store, partition)
+                await post_overdue(self._store, partition, fired)
+            except _AWAY as error:
+                _LOG.warning("tick failed", partition=partition, error=str(error))
+            except Exception:
+                # A tick must never be the last one: without it nothing expires and no pause is seen.
+                _LOG.exception("tick failed", partition=partition)
+            try:
+                async with asyncio.timeout(self._times.tick):
+                    await self._refresh[partition].wait()
+                self._refresh[partition].clear()
+            except TimeoutError:
+                pass
+
+    async def _read_control(self, partition: int) -> None:
+        record = await control.read(self._store, partition)
+        changed = record != self._control[partition]
+        self._control[partition] = record
+        had_judge = self._lawbook.judge is not None
+        self._lawbook.turn_to(record.policy)
+        if changed or (self._lawbook.judge is not None and not had_judge):
+            for agent in self.agents:
+                await inbox.unpark(self._store, partition, agent)
+
+    async def _every(self, seconds: float, call: Any) -> None:
+        while True:
+            try:
+                await call()
+            except _AWAY as error:
+                _LOG.warning("skipped", what=getattr(call, "__qualname__", ""), error=str(error))
+            await asyncio.sleep(seconds)

@@ -292,3 +292,28 @@ def test_a_start_returns_only_when_the_data_is_loaded(tmp_path: Path) -> None:
         wire.ask(server.socket, "EVAL", script, "0", timeout=30.0)
     with start_embedded(tmp_path) as server:
         assert wire.ask(server.socket, "DBSIZE") == 200_000
+
+
+def test_stopping_a_server_that_crashed_leaves_its_successor_alone(tmp_path: Path) -> None:
+    """The first owner's stop comes after a crash and a new start: the new server runs on."""
+    first = start_embedded(tmp_path)
+    os.kill(first.pid, signal.SIGKILL)
+    assert _eventually(lambda: take_and_release(tmp_path))
+    with start_embedded(tmp_path) as second:
+        first.stop()
+        assert second.running
+        assert start_embedded(tmp_path).pid == second.pid
+
+
+def test_stops_and_starts_in_turn_never_disturb_each_other(tmp_path: Path) -> None:
+    """Ten times: one thread stops while the next start is already waiting for the lock."""
+    server = start_embedded(tmp_path)
+    for number in range(10):
+        (tmp_path / "server.json").unlink()  # the stop has begun, so nobody may attach
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        server = start_embedded(tmp_path)
+        stopping.join()
+        assert server.owned
+        assert server.running, number
+    server.stop()

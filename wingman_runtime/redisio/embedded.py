@@ -113,6 +113,10 @@ class EmbeddedServer:
         guardian, self._guardian = self._guardian, None
         if guardian is None or self._owner != os.getpid():  # a fork's copy must not stop its parent's server
             return
+        life, self._life = self._life, -1
+        if guardian.poll() is not None:  # it crashed before; what is there now may be somebody else's
+            os.close(life)
+            return
         with contextlib.suppress(OSError):
             (self.data_dir / "server.json").unlink()
         with contextlib.suppress(OSError, wire.ReplyError):
@@ -123,11 +127,7 @@ class EmbeddedServer:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
             guardian.wait(timeout)
-        os.close(self._life)
-        with contextlib.suppress(OSError):
-            self.socket.unlink()
-        with contextlib.suppress(OSError):
-            self.socket.parent.rmdir()
+        os.close(life)
 
     async def astop(self) -> None:
         """`stop`, in a thread."""
@@ -242,7 +242,7 @@ def _start(data_dir: Path, lock: int, wanted: Wanted) -> EmbeddedServer:
         guardian = subprocess.Popen(  # noqa: S603 - our own file and a program the caller chose
             [
                 *(sys.executable, "-I", "-S", str(CHILD)),
-                *(str(life_read), str(lock), str(os.getpid()), str(data_dir / "server.json")),
+                *(str(life_read), str(lock), str(os.getpid()), str(data_dir / "server.json"), str(path)),
                 *(str(program.absolute()), "-"),
             ],
             stdin=config_read,

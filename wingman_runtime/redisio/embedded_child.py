@@ -10,8 +10,8 @@ Its duties:
    end-of-file, or the parent process id changes (an owner that forked leaves copies of its pipe end behind);
 3. have the server killed should the guardian itself be killed (Linux: parent-death signal; macOS has none,
    there a ``kill -9`` of the guardian leaves the server running until it is stopped by hand);
-4. end when the server ends, with its exit code, and take the info file away first, so that nobody attaches
-   to a server that is going.
+4. when the server ends or is about to, take the info file away, so that nobody attaches to it; end with its
+   exit code, after removing the socket while the lock is still held: later it may be the next server's.
 
 Why a process and not the parent-death signal alone, set in ``preexec_fn``: that signal fires when the
 *thread* that forked ends, and owners start servers from worker threads; and code between fork and exec of a
@@ -78,19 +78,25 @@ def forget(info: str) -> None:
         os.unlink(info)
 
 
+def tidy(socket: str) -> None:
+    """Remove the socket and, if it was made for it, its directory."""
+    directory = os.path.dirname(socket)
+    with contextlib.suppress(OSError):
+        os.unlink(socket)
+    if os.path.basename(directory).startswith("wingman-"):
+        with contextlib.suppress(OSError):
+            os.rmdir(directory)
+
+
 def main(arguments: list[str]) -> int:
     """Guard one server until it ends.
 
     Args:
-        arguments: life pipe descriptor, lock descriptor, owner's process id, info file, the server's argv.
+        arguments: life pipe descriptor, lock descriptor, owner's process id, info file, socket, and the
+            server's argv.
     """
-    life, lock, owner, info, argv = (
-        int(arguments[0]),
-        int(arguments[1]),
-        int(arguments[2]),
-        arguments[3],
-        arguments[4:],
-    )
+    life, lock, owner = (int(number) for number in arguments[:3])
+    info, socket, *argv = arguments[3:]
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
     os.set_blocking(wake_read, False)
@@ -114,6 +120,7 @@ def main(arguments: list[str]) -> int:
         code = reap(server)
         if code is not None:
             forget(info)
+            tidy(socket)
             return code
         if deadline:
             if time.monotonic() > deadline:

@@ -56,7 +56,7 @@ class Batcher:
     async def _send(self, calls: list[tuple[Command, asyncio.Future[Any]]]) -> None:
         try:
             if len(calls) == 1:
-                replies = [await self._client.execute_command(*calls[0][0])]
+                replies = [await self._client.execute_command(*calls[0][0])]  # type: ignore[no-untyped-call]
             else:
                 pipeline = self._client.pipeline(transaction=False)
                 for command, _ in calls:

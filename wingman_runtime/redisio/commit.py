@@ -130,7 +130,8 @@ def _message(result: StepResult, add: Any) -> dict[str, Any]:
         "ph": entry.phase,
         "d": result.disposition,
         "p": result.policy,
-        "rc": result.receipt,
+        # Empty or with "@" in front it would read as a step that is still under way.
+        "rc": result.receipt.lstrip("@") or "-",
         "delay": result.delay_ms,
         "em": [_emission(emission, add) for emission in result.emissions],
         "lg": [[kind, add(body)] for kind, body in result.records],

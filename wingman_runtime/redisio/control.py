@@ -14,15 +14,8 @@ from wingman_runtime.redisio.store import Store, text
 
 async def read(store: Store, partition: int) -> ControlRecord:
     """The record of one partition as it is now."""
-    keys = store.keys(partition)
-    fields, rules = await asyncio.gather(
-        store.call("HMGET", keys.control, "epoch", "policy"), store.call("HVALS", keys.rules)
-    )
-    return ControlRecord(
-        epoch=int(fields[0] or 0),
-        policy=text(fields[1]),
-        rules=tuple(_rule(raw) for raw in rules),
-    )
+    epoch, policy, rules = await store.run("control", partition, "read")
+    return ControlRecord(epoch=int(epoch), policy=text(policy), rules=tuple(_rule(raw) for raw in rules))
 
 
 def _rule(raw: bytes) -> ControlRule:

@@ -30,7 +30,6 @@ class RedisEffects:
             "worker": claim.worker,
             "e": claim.entry,
             "ev": claim.event_id,
-            "ty": "",
             "r": claim.request_id,
             "id": effect.effect_id,
             "kind": effect.kind,

@@ -65,7 +65,9 @@ async def fetch(
     if block_ms > 0:
         command += ["BLOCK", block_ms]
     async with backend_errors():
-        reply = await store.readers.execute_command(*command, "STREAMS", stream, ">")
+        reply = await store.readers.execute_command(  # type: ignore[no-untyped-call]
+            *command, "STREAMS", stream, ">"
+        )
     return [
         _entry(partition, agent, entry_id, fields, 1)
         for entry_id, fields in stream_rows(reply)
@@ -111,3 +113,9 @@ async def unpark(store: Store, partition: int, agent: str) -> int:
         cursor = text(following)
         if not cursor:
             return moved
+
+
+async def mine(store: Store, partition: int, agent: str, worker: str, *, count: int) -> list[Entry]:
+    """Entries pending to ``worker``, no delivery counted: what a lost reply held, nobody else knows of."""
+    rows = await store.run("claims", partition, "mine", agent, worker, count)
+    return [_entry(partition, agent, entry_id, fields, int(times)) for entry_id, times, fields in rows]

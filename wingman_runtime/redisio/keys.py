@@ -16,7 +16,7 @@ derive the rest from it (docs/adr/0003).
     P:flows              hash    for ever              activate     flow name -> active digest
     P:flow:<digest>      hash    for ever              activate     ``agent>Event`` -> route (JSON); ``@meta`` rows
     P:req:<id>           hash    state_ttl after end   scripts      state of one request
-    P:req:<id>:steps     hash    state_ttl after end   scripts      ``event>agent`` -> '' delivered, or receipt
+    P:req:<id>:steps     hash    state_ttl after end   scripts      ``event>agent`` -> ``@entry``, or receipt
     P:req:<id>:log       list    state_ttl after end   scripts      its log records: ``n at kind body``
     P:req:<id>:fx        hash    state_ttl after end   effects      effects ledger: id -> JSON, id:m -> meta
     P:apr:<id>           hash    state_ttl after end   commit       an approval and its version

@@ -24,7 +24,7 @@ class RedisLog:
         if block_ms > 0:
             command += ["BLOCK", block_ms]
         async with backend_errors():
-            reply = await self._store.readers.execute_command(
+            reply = await self._store.readers.execute_command(  # type: ignore[no-untyped-call]
                 *command, "STREAMS", self._store.keys(partition).log, after
             )
         return [_log_entry(entry_id, fields) for entry_id, fields in stream_rows(reply)]

@@ -11,12 +11,13 @@ end
 if call('EXISTS', reqkey(H.r)) == 1 then return { 'duplicate', H.r } end
 local flow = call('HGET', P .. ':flows', H.flow)
 if not flow then return { 'no_flow', H.flow } end
-local rule = held('dispatcher', H.ty, H.flow, H.tenant, H.r, 0)
-if rule and cjson.decode(rule).mode ~= 'pause' then return { 'halted', rule } end
+-- What is only paused may queue; any halt that covers the request closes the door.
+local rule = held('dispatcher', H.ty, H.flow, H.tenant, H.r, 0, true)
+if rule then return { 'halted', rule } end
 local lag = call('XLEN', P .. ':log')
 if lag >= H.recorder_lag then return { 'recorder_lag', lag } end
 for agent in string.gmatch(call('HGET', P .. ':flow:' .. flow, '@agents') or '', '[^,]+') do
-  lag = call('XLEN', inbox(agent))
+  lag = call('XLEN', inbox(agent)) + call('XLEN', P .. ':parked:' .. agent)
   if lag >= H.inbox_lag then return { 'inbox_lag', lag .. ' in ' .. agent } end
 end
 call('HSET', reqkey(H.r), 'flow', flow, 'flow_name', H.flow, 'tenant', H.tenant, 'actor', H.actor,

@@ -1,13 +1,15 @@
--- claims: renew, release and reclaim pending entries; each acts only for the owner, or past the idle time.
--- ARGV: verb, agent, worker, then entries (renew, release), or idle ms and count (reclaim).
+-- claims: renew, release, list and reclaim pending entries; each acts only for the owner, or past the idle
+-- time. ARGV: verb, agent, worker, then entries (renew, release), idle ms and count (reclaim), count (mine).
 local verb, agent, worker = ARGV[1], ARGV[2], ARGV[3]
 local stream = inbox(agent)
 if verb == 'renew' then
   local lost = {}
   for i = 4, #ARGV do
-    if pending(agent, ARGV[i]) == worker then
-      call('XCLAIM', stream, GROUP, worker, 0, ARGV[i], 'JUSTID')
-    else
+    if pending(agent, ARGV[i]) ~= worker then
+      lost[#lost + 1] = ARGV[i]
+    elseif #call('XCLAIM', stream, GROUP, worker, 0, ARGV[i], 'JUSTID') == 0 then
+      -- The server drops a claim on a deleted entry without a word.
+      vanished(agent, ARGV[i], worker)
       lost[#lost + 1] = ARGV[i]
     end
   end
@@ -18,33 +20,48 @@ elseif verb == 'release' then
     local owner, deliveries = pending(agent, ARGV[i])
     if owner == worker then
       local f = entry_fields(stream, ARGV[i])
-      call('XACK', stream, GROUP, ARGV[i])
-      call('XDEL', stream, ARGV[i])
-      -- Given back untouched: this delivery is not counted.
-      if f then readd(stream, f, tonumber(f.n or '0') + deliveries - 1) end
-      released = released + 1
+      if f then
+        call('XACK', stream, GROUP, ARGV[i])
+        call('XDEL', stream, ARGV[i])
+        -- Given back untouched: this delivery is not counted.
+        requeue(agent, f, (tonumber(f.n) or 0) + deliveries - 1, '@' .. ARGV[i])
+        released = released + 1
+      else
+        vanished(agent, ARGV[i], worker)
+      end
     end
   end
   return released
 elseif verb == 'reclaim' then
-  local idle, count = ARGV[4], ARGV[5]
-  local out = {}
-  for _, row in ipairs(call('XPENDING', stream, GROUP, 'IDLE', idle, '-', '+', count)) do
-    if row[2] ~= worker then
-      local got = call('XCLAIM', stream, GROUP, worker, idle, row[1])
-      if #got == 0 or not got[1][2] then
-        -- Pending without an entry: somebody deleted it from outside. Say so; it must not stay pending.
-        call('XACK', stream, GROUP, row[1])
-        append('anomaly', '', cjson.encode({ anomaly = 'pending_without_entry', agent = agent, entry = row[1],
-          owner = row[2] }))
-      else
-        out[#out + 1] = { row[1], row[4] + 1, got[1][2] }
+  local idle, count = ARGV[4], tonumber(ARGV[5])
+  local out, from = {}, '-'
+  repeat
+    local rows = call('XPENDING', stream, GROUP, 'IDLE', idle, from, '+', count)
+    for _, row in ipairs(rows) do
+      from = '(' .. row[1]
+      if row[2] ~= worker and #out < count then
+        local got = call('XCLAIM', stream, GROUP, worker, idle, row[1])
+        if #got == 0 or not got[1][2] then
+          vanished(agent, row[1], row[2])
+        else
+          out[#out + 1] = { row[1], row[4] + 1, got[1][2] }
+        end
       end
     end
+    -- Idle entries of our own must not hide those of others behind them.
+  until #rows < count or #out >= count
+  return out
+elseif verb == 'mine' then
+  -- Reading one's history with XREADGROUP would count a delivery for each.
+  local out = {}
+  for _, row in ipairs(call('XPENDING', stream, GROUP, '-', '+', ARGV[4], worker)) do
+    local found = call('XRANGE', stream, row[1], row[1])
+    if #found == 0 then vanished(agent, row[1], worker)
+    else out[#out + 1] = { row[1], row[4], found[1][2] } end
   end
   return out
 elseif verb == 'leave' then
-  for _, row in ipairs(call('XPENDING', stream, GROUP, '-', '+', 1, worker)) do return 0 end
+  if #call('XPENDING', stream, GROUP, '-', '+', 1, worker) > 0 then return 0 end
   call('XGROUP', 'DELCONSUMER', stream, GROUP, worker)
   return 1
 end

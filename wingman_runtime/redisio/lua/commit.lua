@@ -1,43 +1,57 @@
 -- commit: record the finished steps of one agent, all clauses checked before anything is written.
--- ARGV[1] header {agent, worker, depth, msgs}; ARGV[2..] opaque bodies, addressed by index in the header.
+-- ARGV[1] header {agent, worker, msgs}; ARGV[2..] opaque bodies, addressed by index in the header.
 -- Returns {epoch, {verdict, detail} per message}.
 local H = cjson.decode(ARGV[1])
 local agent, worker = H.agent, H.worker
 local function body(i) return ARGV[i + 1] end
 local policy = call('HGET', P .. ':control', 'policy') or ''
-local budgets, versions = {}, {}
+local budgets, versions, seen = {}, {}, {}
 
 local function check(m)
-  local receipt = call('HGET', reqkey(m.r) .. ':steps', m.ev .. '>' .. agent)
+  local first = seen[m.e]
+  if first then
+    if first.d == 'done' or first.d == 'bury' then return { 'already_committed', first.rc } end
+    return { 'fenced', worker }
+  end
+  local receipt = step_of(m.r, m.ev, agent)
   local owner, deliveries = pending(agent, m.e)
   m.owned = owner == worker
   m.deliveries = deliveries
-  if receipt and receipt ~= '' then return { 'already_committed', receipt } end
+  -- A step that is done has no entry any more: one that is still pending is a copy from outside.
+  if receipt and string.sub(receipt, 1, 1) ~= '@' then return { 'already_committed', receipt } end
   if not m.owned then return { 'fenced', owner or '' } end
-  if m.d == 'park' or m.d == 'drop' then return nil end
+  if m.d ~= 'done' then
+    m.fields = entry_fields(inbox(agent), m.e)
+    if not m.fields then
+      -- Deleted from outside. Burying needs no more than is known; the rest is for whoever reclaims to report.
+      if m.d ~= 'bury' then return { 'fenced', owner } end
+      m.fields = { id = m.ev, r = m.r, ty = m.ty }
+    end
+  end
+  if m.d == 'park' then return nil end
   local s = load(m.r)
-  if m.d == 'bury' and (not s or not receipt) then m.stray = true; return nil end
+  local logged = receipt == '@' .. m.e
+  if m.d == 'bury' and (not s or not logged) then m.stray = true; return nil end
   if not s then return { 'gone', m.r } end
-  if not receipt then return { 'unlogged', m.ev } end
+  if not logged then return { 'unlogged', m.ev } end
   m.ph = math.min(m.ph, s.phase)
   local rule = held(agent, m.ty, s.flow_name, s.tenant, m.r, m.ph)
   if rule then return { 'stale_control', rule } end
   if m.d == 'retry' then return nil end
   if m.p ~= '' and m.p ~= policy then return { 'stale_policy', policy } end
   if m.ap then
-    local have = tonumber(call('HGET', P .. ':apr:' .. m.ap.id, 'v') or '0')
-    if have ~= m.ap.v or versions[m.ap.id] then return { 'conflict', m.ap.id } end
+    local have = call('HMGET', P .. ':apr:' .. m.ap.id, 'v', 'req')
+    local other = have[2] and have[2] ~= m.r
+    if other or (tonumber(have[1]) or 0) ~= m.ap.v or versions[m.ap.id] then return { 'conflict', m.ap.id } end
   end
   local spent = budgets[m.r] or s.events
   for _, e in ipairs(m.em) do
     local route = route_of(s, agent, e.ty)
-    if not route then return { 'refused_emit', e.ty } end
-    if type(route.join) == 'table' and not e.jh then return { 'refused_emit', e.ty } end
-    if (route.outcome_field or '') ~= '' and not e.outcome then return { 'refused_emit', e.ty } end
+    if not route or lacks(route, e) then return { 'refused_emit', e.ty } end
     if not e.sys then
-      if e.dp > tonumber(meta(s, 'depth')) then return { 'over_budget', 'depth' } end
+      if e.dp > (tonumber(meta(s, 'depth')) or 0) then return { 'over_budget', 'depth' } end
       spent = spent + 1
-      if spent > tonumber(meta(s, 'events')) then return { 'over_budget', 'events' } end
+      if spent > (tonumber(meta(s, 'events')) or 0) then return { 'over_budget', 'events' } end
     end
   end
   -- Counted only once the whole message has passed: a refused one must not spend for its neighbours.
@@ -66,7 +80,8 @@ end
 
 local function write_done(m)
   local s = load(m.r)
-  local cut = m.ph < s.phase
+  local before = s.phase
+  local cut = m.ph < before or s.status == 'ended'
   for _, record in ipairs(m.lg) do append(record[1], m.r, body(record[2])) end
   if m.ap and not cut then write_approval(s, m.ap) end
   for _, e in ipairs(m.em) do
@@ -76,7 +91,7 @@ local function write_done(m)
     if not e.sys then s.events = s.events + 1 end
     if not cut then s.open = s.open + apply_route(s, agent, e, route_of(s, agent, e.ty), m.ph) end
   end
-  if s.phase > 0 and m.ph == 0 and not cut then withdraw(s) end
+  if s.phase > before then withdraw(s) end
   call('HSET', reqkey(m.r) .. ':steps', m.ev .. '>' .. agent, m.rc)
   s.open = s.open - 1
   if m.sv then m.sv.body = body(m.sv.b); m.sv.log = body(m.sv.pre) .. m.sv.body .. '}' end
@@ -87,14 +102,10 @@ end
 
 local verdicts, acks = {}, {}
 for i, m in ipairs(H.msgs) do
-  m.total = 0
-  verdicts[i] = check(m) or { 'committed', m.rc or '' }
+  verdicts[i] = check(m) or { 'committed', m.rc }
   local v = verdicts[i][1]
-  if m.owned and (v == 'committed' or v == 'already_committed') then
-    -- The entry's fields are needed past its deletion by whatever puts it elsewhere.
-    if v == 'committed' and m.d ~= 'done' then m.fields = entry_fields(inbox(agent), m.e) or {} end
-    acks[#acks + 1] = m.e
-  end
+  if v == 'committed' then seen[m.e] = m end
+  if m.owned and (v == 'committed' or v == 'already_committed') then acks[#acks + 1] = m.e end
 end
 
 -- Acknowledge before adding: work in flight drains a full server instead of being stuck behind it.
@@ -105,20 +116,29 @@ for first = 1, #acks, 1000 do
 end
 
 for i, m in ipairs(H.msgs) do
-  if verdicts[i][1] == 'committed' then
-    local before = m.fields and tonumber(m.fields.n or '0') or 0
+  if verdicts[i][1] == 'already_committed' and m.owned then
+    append('anomaly', m.r, cjson.encode({ anomaly = 'copied_entry', agent = agent, entry = m.e, event_id = m.ev }))
+  elseif verdicts[i][1] == 'committed' then
+    local f = m.fields
+    local before = f and tonumber(f.n) or 0
     if m.d == 'done' then
       write_done(m)
     elseif m.d == 'park' then
-      readd(P .. ':parked:' .. agent, m.fields, before + m.deliveries - 1)
+      -- The rule may be gone since the worker saw it: nobody would come to fetch the entry then.
+      if held(agent, f.ty or '', f.f or '', f.t or '', f.r or '', tonumber(f.ph)) then
+        local parked = readd(P .. ':parked:' .. agent, f, before + m.deliveries - 1)
+        move_step(f, agent, '@' .. m.e, '@parked ' .. parked)
+      else
+        requeue(agent, f, before + m.deliveries - 1, '@' .. m.e)
+      end
     elseif m.d == 'retry' then
-      m.fields.n = before + m.deliveries
-      m.fields.agent = agent
+      f.n = before + m.deliveries
+      f.agent = agent
       call('ZADD', P .. ':timers', now + m.delay, m.ev .. '>' .. agent)
-      call('HSET', P .. ':timer', m.ev .. '>' .. agent, cjson.encode(m.fields))
+      call('HSET', P .. ':timer', m.ev .. '>' .. agent, cjson.encode(f))
+      move_step(f, agent, '@' .. m.e, '@timer')
       for _, record in ipairs(m.lg) do append(record[1], m.r, body(record[2])) end
     elseif m.d == 'bury' then
-      local f = m.fields
       call('XADD', P .. ':dead:' .. agent, '*', 'id', f.id or '', 'r', f.r or '', 'ty', f.ty or '', 'f', f.f or '',
         'fd', f.fd or '', 't', f.t or '', 'ph', f.ph or '0', 'n', before + m.deliveries, 'b', f.b or '', 'why', body(m.why))
       if m.stray then

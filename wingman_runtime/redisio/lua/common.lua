@@ -8,6 +8,9 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function inbox(agent) return P .. ':in:' .. agent end
 local function reqkey(req) return P .. ':req:' .. req end
 
+-- Only such an id names a request; anything else could name another key of ours.
+local function isreq(req) return type(req) == 'string' and string.match(req, '^req_p%d+_%x+$') ~= nil end
+
 -- One numbered record in the log, and in the request's own list. Nothing changes without one.
 local function append(kind, req, body)
   local n = call('INCR', P .. ':logseq')
@@ -18,9 +21,10 @@ local function append(kind, req, body)
   return n
 end
 
--- The rule that holds such a message, or nil. Compensation (phase 1) passes a halt_compensate.
+-- The rule that holds such a message, or nil. Compensation (phase 1) passes a halt_compensate;
+-- with ``halts`` a pause is no obstacle.
 local rules_exist = nil
-local function held(agent, event, flow, tenant, req, phase)
+local function held(agent, event, flow, tenant, req, phase, halts)
   if rules_exist == nil then rules_exist = call('HLEN', P .. ':rules') > 0 end
   if not rules_exist then return nil end
   local found = call('HMGET', P .. ':rules', 'all', 'agent:' .. agent, 'event:' .. event,
@@ -28,7 +32,8 @@ local function held(agent, event, flow, tenant, req, phase)
   for i = 1, 6 do
     if found[i] then
       local rule = cjson.decode(found[i])
-      if not (rule.mode == 'halt_compensate' and phase == 1) then return found[i] end
+      local passes = (rule.mode == 'halt_compensate' and phase == 1) or (halts and rule.mode == 'pause')
+      if not passes then return found[i] end
     end
   end
   return nil
@@ -41,25 +46,54 @@ local function pending(agent, entry)
   return rows[1][2], tonumber(rows[1][4])
 end
 
--- Put one event before one agent. The empty receipt is what makes the delivery a logged one.
+-- A step (event and agent) that is under way names the one entry it may be done for: ``@`` and the entry in
+-- the inbox, ``@parked`` and the parked one, or ``@timer``. A copy put there from outside is another entry.
+-- A step that is done has its receipt in that place.
+local function step_of(req, id, agent)
+  if not isreq(req) then return false end
+  return call('HGET', reqkey(req) .. ':steps', id .. '>' .. agent)
+end
+
+local function move_step(f, agent, was, is)
+  if step_of(f.r, f.id or '', agent) == was then
+    call('HSET', reqkey(f.r) .. ':steps', f.id .. '>' .. agent, is)
+  end
+end
+
+-- Put one event before one agent. Naming its entry is what makes the delivery a logged one.
 local function deliver(req, agent, id, etype, flow, digest, tenant, phase, body)
-  call('HSET', reqkey(req) .. ':steps', id .. '>' .. agent, '')
-  call('XADD', inbox(agent), '*', 'id', id, 'r', req, 'ty', etype, 'f', flow, 'fd', digest,
+  local entry = call('XADD', inbox(agent), '*', 'id', id, 'r', req, 'ty', etype, 'f', flow, 'fd', digest,
     't', tenant, 'ph', phase, 'n', 0, 'b', body)
+  call('HSET', reqkey(req) .. ':steps', id .. '>' .. agent, '@' .. entry)
+end
+
+local function as_fields(flat)
+  local fields = {}
+  for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
+  return fields
 end
 
 -- An entry's fields as a table, from XRANGE; nil when it is no longer there.
 local function entry_fields(stream, entry)
   local rows = call('XRANGE', stream, entry, entry)
   if #rows == 0 then return nil end
-  local fields = {}
-  local flat = rows[1][2]
-  for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
-  return fields
+  return as_fields(rows[1][2])
 end
 
--- Put an entry back as a new one, its count of past deliveries set to n.
+-- Put an entry into a stream as a new one, its count of past deliveries set to n; returns its id.
 local function readd(stream, f, n)
-  call('XADD', stream, '*', 'id', f.id or '', 'r', f.r or '', 'ty', f.ty or '', 'f', f.f or '',
+  return call('XADD', stream, '*', 'id', f.id or '', 'r', f.r or '', 'ty', f.ty or '', 'f', f.f or '',
     'fd', f.fd or '', 't', f.t or '', 'ph', f.ph or '0', 'n', n, 'b', f.b or '')
+end
+
+-- The same into an inbox, for the step that was waiting as ``was``.
+local function requeue(agent, f, n, was)
+  move_step(f, agent, was, '@' .. readd(inbox(agent), f, n))
+end
+
+-- A pending entry that somebody deleted from outside: it cannot be worked on, so it must not look pending.
+local function vanished(agent, entry, owner)
+  call('XACK', inbox(agent), GROUP, entry)
+  append('anomaly', '', cjson.encode({ anomaly = 'pending_without_entry', agent = agent, entry = entry,
+    owner = owner }))
 end

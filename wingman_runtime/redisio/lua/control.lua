@@ -1,7 +1,12 @@
 -- control: change the control record; every change advances the epoch and is logged.
--- ARGV: verb (set | clear | policy), key or digest, rule JSON without epoch and time, log body.
+-- ARGV: verb (set | clear | policy), key or digest, rule JSON without epoch and time, log body; or read.
 local verb, target, value, record = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local key = P .. ':control'
+if verb == 'read' then
+  -- In one piece: an epoch beside the rules of the one before would look up to date for ever.
+  local v = call('HMGET', key, 'epoch', 'policy')
+  return { tonumber(v[1] or '0'), v[2] or '', call('HVALS', P .. ':rules') }
+end
 if verb == 'clear' and call('HEXISTS', P .. ':rules', target) == 0 then
   return { tonumber(call('HGET', key, 'epoch') or '0'), 0 }
 end

@@ -8,7 +8,7 @@ for _, id in ipairs(due) do
   call('HDEL', P .. ':timer', id)
   if raw then
     local f = cjson.decode(raw)
-    readd(inbox(f.agent), f, f.n)
+    requeue(f.agent, f, f.n, '@timer')
   end
 end
 call('ZREMRANGEBYSCORE', P .. ':ended', '-inf', now)

@@ -4,10 +4,13 @@ local H = cjson.decode(ARGV[1])
 local key = reqkey(H.r) .. ':fx'
 if pending(H.agent, H.e) ~= H.worker then return { 'refused', 'fenced', 0 } end
 local s = load(H.r)
-if not s or s.status == 'ended' then return { 'refused', 'missing', 0 } end
-if call('HGET', reqkey(H.r) .. ':steps', H.ev .. '>' .. H.agent) ~= '' then return { 'refused', 'fenced', 0 } end
+if not s then return { 'refused', 'missing', 0 } end
+if step_of(H.r, H.ev, H.agent) ~= '@' .. H.e then return { 'refused', 'fenced', 0 } end
+local entry = entry_fields(inbox(H.agent), H.e)
+if not entry then return { 'refused', 'fenced', 0 } end
+if s.status == 'ended' then return { 'refused', 'cut', 0 } end
 local phase = H.kind == 'compensate' and 1 or 0
-if held(H.agent, H.ty, s.flow_name, s.tenant, H.r, phase) then return { 'refused', 'held', 0 } end
+if held(H.agent, entry.ty, s.flow_name, s.tenant, H.r, phase) then return { 'refused', 'held', 0 } end
 local own = H.worker .. ' ' .. H.e
 local attempt = 1
 local raw = call('HGET', key, H.id .. ':m')
@@ -22,8 +25,9 @@ if raw then
     attempt = m.n
   end
 end
+-- Effects belong to the request's first phase, compensations to its settling.
+if s.phase ~= phase then return { 'refused', 'cut', 0 } end
 if H.kind == 'apply' then
-  if s.phase > 0 then return { 'refused', 'cut', 0 } end
   local v = call('HMGET', P .. ':apr:' .. H.apr, 'status', 'expires_at', 'digest', 'used', 'req')
   if v[1] ~= 'approved' or v[5] ~= H.r then return { 'refused', 'approval', 0 } end
   if v[3] ~= H.digest or now >= tonumber(v[2]) then return { 'refused', 'approval', 0 } end

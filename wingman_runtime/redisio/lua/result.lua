@@ -5,7 +5,9 @@ local key = reqkey(H.r) .. ':fx'
 local raw = call('HGET', key, H.id .. ':m')
 if not raw then return { 'missing', '' } end
 local m = cjson.decode(raw)
-if m.st ~= 'intent' or m.own ~= H.own then
+-- The next claimant may give up on an intent once its deadline has passed: nobody knows what it did.
+local given_up = H.st == 'uncertain' and now >= m.dl
+if m.st ~= 'intent' or (m.own ~= H.own and not given_up) then
   -- A repeated report of what is already recorded is no news.
   if m.st ~= H.st then
     append('effect_result', H.r, ARGV[3])

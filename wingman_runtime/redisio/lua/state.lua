@@ -5,6 +5,7 @@ local TABLES = {}
 local function load(req)
   local s = STATES[req]
   if s ~= nil then return s end
+  if not isreq(req) then return false end
   local v = call('HMGET', reqkey(req), 'flow', 'flow_name', 'tenant', 'phase', 'open', 'events', 'status',
     'dec', 'settled', 'closed', 'aprs', 'ttl')
   if not v[1] then STATES[req] = false; return false end
@@ -44,7 +45,14 @@ local function route_of(s, agent, etype)
   return route
 end
 
+-- What an event must bring along for its route; without it the route could not be applied.
+local function lacks(route, e)
+  return (type(route.join) == 'table' and not e.jh) or ((route.outcome_field or '') ~= '' and not e.outcome)
+end
+
+-- The one terminal outcome; whatever comes later finds it there.
 local function finish(s, outcome, final)
+  if s.status == 'ended' then return end
   s.status = 'ended'
   if outcome == '' then outcome = 'failed' end
   local key = reqkey(s.req)
@@ -131,7 +139,7 @@ local function contribute(s, join, agent, e, phase)
   if count < join.need then return 0 end
   call('HSET', key, mark, 'fired')
   local body = e.join_head .. table.concat(inputs, ',') .. e.join_tail
-  append('event', s.req, '{"agent":"join:' .. join.name .. '","event":' .. body .. '}')
+  append('event', s.req, '{"agent":' .. cjson.encode('join:' .. join.name) .. ',"event":' .. body .. '}')
   for _, to in ipairs(join.to) do
     deliver(s.req, to, e.join_id, 'BranchesJoined', s.flow_name, s.flow, s.tenant, phase, body)
   end
@@ -161,6 +169,29 @@ local function withdraw(s)
       call('HSET', key, 'status', 'cancelled')
       call('HINCRBY', key, 'v', 1)
       call('ZREM', P .. ':approvals', id)
+      s.open = s.open - 1
+    end
+  end
+end
+
+-- Where a step that is under way waits, if it still does.
+local function is_waiting(step, at)
+  local agent = string.match(step, '>(.*)$')
+  if at == '@timer' then return call('HEXISTS', P .. ':timer', step) == 1 end
+  local parked = string.match(at, '^@parked (.*)$')
+  local stream = parked and P .. ':parked:' .. agent or inbox(agent)
+  local entry = parked or string.sub(at, 2)
+  return #call('XRANGE', stream, entry, entry) > 0
+end
+
+-- Close the branches whose entry somebody deleted from outside: nobody else ever will, and the request would
+-- wait for them for ever. Looked for only once its deadline has passed.
+local function reap(s)
+  local flat = call('HGETALL', reqkey(s.req) .. ':steps')
+  for i = 1, #flat, 2 do
+    if string.sub(flat[i + 1], 1, 1) == '@' and not is_waiting(flat[i], flat[i + 1]) then
+      append('anomaly', s.req, cjson.encode({ anomaly = 'lost_step', step = flat[i] }))
+      call('HSET', reqkey(s.req) .. ':steps', flat[i], 'lost')
       s.open = s.open - 1
     end
   end

@@ -5,11 +5,10 @@ local stream = P .. ':parked:' .. agent
 local rows = call('XRANGE', stream, cursor == '' and '-' or '(' .. cursor, '+', 'COUNT', count)
 local moved = 0
 for _, row in ipairs(rows) do
-  local f = {}
-  for i = 1, #row[2], 2 do f[row[2][i]] = row[2][i + 1] end
-  if not held(agent, f.ty, f.f, f.t, f.r, tonumber(f.ph)) then
+  local f = as_fields(row[2])
+  if not held(agent, f.ty or '', f.f or '', f.t or '', f.r or '', tonumber(f.ph)) then
     call('XDEL', stream, row[1])
-    readd(inbox(agent), f, f.n)
+    requeue(agent, f, tonumber(f.n) or 0, '@parked ' .. row[1])
     moved = moved + 1
   end
 end

@@ -35,7 +35,7 @@ GATES: Mapping[str, str] = MappingProxyType(
 )
 """The gate an action is judged at, where a question or an agent's manifest names no other."""
 
-_DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def stored_at(store: Path, digest: str) -> Path:
     Raises:
         PolicyError: the text is not a digest (it may come from outside, and becomes part of a path).
     """
-    if _DIGEST.match(digest) is None:
+    if _DIGEST.fullmatch(digest) is None:
         raise PolicyError(f"{digest[:80]!r} is not a bundle digest", hint="it looks like sha256:<64 digits>")
     return store / digest.removeprefix("sha256:")
 

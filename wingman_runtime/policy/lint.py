@@ -8,7 +8,7 @@ from typing import Any
 
 from cedarpy import pst
 
-from wingman_runtime.policy.bundle import GATES, Bundle, Rule
+from wingman_runtime.policy.bundle import ALWAYS, GATES, Bundle, Rule
 from wingman_runtime.policy.entities import NAMESPACE
 from wingman_runtime.policy.finding import Finding
 from wingman_runtime.policy.load import repeated_ids, schema_problems
@@ -52,7 +52,7 @@ def _against_schema(bundle: Bundle) -> Iterator[Finding]:
 
 
 def _gates(bundle: Bundle, named: Iterable[str]) -> Iterator[Finding]:
-    for name in sorted({*GATES.values(), *named}):
+    for name in sorted({*GATES.values(), *named, *bundle.gates} - {ALWAYS}):
         gate = bundle.gates.get(name)
         place = f"{shown(bundle.root / name)}:1"
         if gate is None:

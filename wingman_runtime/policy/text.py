@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 # A comment, a string, or a semicolon; what stands between them is of no interest here.
 _TOKEN = re.compile(r'//[^\n]*|"(?:\\.|[^"\\])*"|;|\S', re.DOTALL)
-_NAMED = re.compile(r"`([^`]+)`|invalid \w+: (\S+)")
+_NAMED = re.compile(r"`([^`]+)`|\w: (\S+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def blame(source: str, parse: Callable[[str], object]) -> tuple[int, str]:
 def line_of_name(text: str, message: str) -> int:
     """Line, from 1, of the token a parser's message names, if it occurs once; else 1."""
     for match in _NAMED.finditer(message):
-        name = match.group(1) or match.group(2)
+        name = (match.group(1) or match.group(2)).rpartition("::")[2]
         if text.count(name) == 1:
             return text.count("\n", 0, text.index(name)) + 1
     return 1

@@ -36,13 +36,16 @@ class _Image:
     @classmethod
     def unpack(cls, raw: bytes) -> _Image:
         head, _, content = raw.partition(b"\n")
-        fields = orjson.loads(head)
-        return cls(
-            path=fields["path"],
-            content=content if fields["existed"] else None,
-            mode=fields["mode"],
-            made=tuple(fields["made"]),
-        )
+        try:
+            fields = orjson.loads(head)
+            return cls(
+                path=fields["path"],
+                content=content if fields["existed"] else None,
+                mode=fields["mode"],
+                made=tuple(fields["made"]),
+            )
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            raise ToolError("what was kept is damaged") from None
 
 
 class EffectFiles:

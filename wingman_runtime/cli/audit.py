@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Group, Parameter
 
@@ -165,6 +164,7 @@ def export(
     target: Annotated[Path | None, Parameter(help="The file; standard output when left out.")] = None,
     /,
     *,
+    form: Annotated[Literal["jsonl", "csv"], Parameter(name="--format", help="How.")] = "jsonl",
     request: Request = "",
     kind: Kind = "",
     agent: Agent = "",
@@ -173,26 +173,23 @@ def export(
     until: Until = "",
     common: Common = DEFAULT,
 ) -> int:
-    """Every record that fits, oldest first, one JSON object a line, with its hashes.
+    """Every record that fits, oldest first, with its hashes, so that a stranger can check the chain.
 
     For example
 
-        wingman audit export trail.ndjson
-        wingman audit export --since 1d | gzip > day.ndjson.gz
+        wingman audit export trail.jsonl
+        wingman audit export --since 1d --format csv | gzip > day.csv.gz
     """
-    from wingman_runtime.ledger.query import select
+    from wingman_runtime.ledger.export import export as lines_of
 
     which = _filter(request=request, kind=kind, agent=agent, event=event, since=since, until=until)
-    count = 0
-    stream = sys.stdout if target is None else target.open("w", encoding="utf-8")
-    try:
-        for record in select(_store(common), which):
-            stream.write(json.dumps(row(record), ensure_ascii=False) + "\n")
-            count += 1
-    finally:
-        if target is not None:
-            stream.close()
-    note(f"{count} records" + (f" in {target}" if target else ""))
+    lines = lines_of(_store(common), which, form=form)
+    if target is None:
+        sys.stdout.writelines(lines)
+        return 0
+    with target.open("w", encoding="utf-8", newline="") as file:
+        file.writelines(lines)
+    note(f"written to {target}")
     return 0
 
 

@@ -16,7 +16,7 @@ from wingman_runtime.errors import UsageError
 
 def worker(
     *,
-    agents: Annotated[str, Parameter(help="Only these, separated by commas; all when left out.")] = "",
+    agents: Annotated[str, Parameter(help="Only these, and `recorder`, by commas; all when left out.")] = "",
     concurrency: Annotated[int | None, Parameter(help="Events in hand at once, per agent.")] = None,
     common: Common = DEFAULT,
 ) -> int:
@@ -36,7 +36,7 @@ def worker(
     chosen = tuple(name.strip() for name in agents.split(",") if name.strip())
     if agents and not chosen:
         raise UsageError("--agents names nobody", hint="write --agents executor,audit")
-    project = Project.find(common.project, worker__concurrency=concurrency)
+    project = Project.find(common.project).load()
 
     async def until_stopped() -> None:
         stop = asyncio.Event()
@@ -50,7 +50,7 @@ def worker(
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping)
-        await run_worker(project, agents=chosen or None, concurrency=concurrency, stop=stop)
+        await run_worker(project, agents=chosen, concurrency=concurrency, stop=stop)
 
     _runner()(until_stopped())
     return 0

@@ -1,0 +1,139 @@
+"""``wingman dev``: server and workers in one terminal, live.
+
+1. Checks the project, starts (or attaches to) its server, puts its policies in force.
+2. Keeps worker processes running.
+3. Tells each event as it is recorded, and for an approval the command that answers it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from wingman_runtime.cli.common import DEFAULT, Common, actor_of
+from wingman_runtime.cli.out import Out, note
+
+if TYPE_CHECKING:
+    from wingman_runtime.ledger.record import StoredRecord
+    from wingman_runtime.project.load import LoadedProject, Project
+
+_OUTCOME = "AuditStamped"
+
+
+def dev(
+    *,
+    workers: Annotated[int, Parameter(help="How many worker processes.")] = 2,
+    common: Common = DEFAULT,
+) -> int:
+    """Run the project here: server, workers, and every event as it happens. Ctrl-C ends all of it.
+
+    For example
+
+        wingman dev
+        wingman dev --workers 4 --json
+    """
+    from wingman_runtime.project.load import Project
+
+    project = Project.find(common.project)
+    if not any(
+        value.path == "durability" and value.source != "default" for value in project.settings.explain()
+    ):
+        # What is tried out here should not be lost either; a setting of one's own wins.
+        project = Project.find(common.project, durability="strict")
+    asyncio.run(_dev(project, workers, common))
+    return 0
+
+
+async def _dev(project: Project, workers: int, common: Common) -> None:
+    from wingman_runtime.bootstrap import apply_policy, connect
+    from wingman_runtime.cli.fleet import Fleet
+
+    loaded = project.load()
+    out = common.out()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    who = actor_of(project.settings, "")
+    async with connect(project.settings) as server:
+        await apply_policy(loaded, server.store, by=who, reason="wingman dev")
+        note(f"{project.settings.name}: {server.backend.probe} at {server.backend.where}")
+        fleet = Fleet(project.root, workers, project.settings.times.grace)
+        async with fleet.running():
+            note(f"{workers} workers; their logs are in {fleet.logs}")
+            note(_next(loaded))
+            told = asyncio.create_task(_tell(project, out))
+            waiting = asyncio.create_task(stop.wait())
+            await asyncio.wait({told, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            note("stopping")
+            told.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await told
+
+
+async def _tell(project: Project, out: Out) -> None:
+    from wingman_runtime.ledger.query import follow
+
+    store = project.settings.audit_store
+    while not store.is_file():  # noqa: ASYNC110 - the recorder makes it, in another process
+        await asyncio.sleep(0.1)
+    async for record in follow(store, last=0):
+        out.stream(_plain(record), _line(record))
+        if record.event_type == "ApprovalRequested" and not out.as_json:
+            data = record.data().get("event", {}).get("data", {})
+            command = f"wingman approval approve {data.get('approval_id')} --as {_voter(project, data)}"
+            note(f"  answer it: {command}")
+        if record.event_type == _OUTCOME and not out.as_json:
+            note(f"  see it:    wingman request show {record.request_id} --tree")
+
+
+def _plain(record: StoredRecord) -> dict[str, object]:
+    from wingman_runtime.cli.audit import row
+
+    return row(record)
+
+
+def _line(record: StoredRecord) -> str:
+    data = record.data().get("event", {}).get("data", {})
+    said = data.get("response", {}).get("outcome", "") if record.event_type == _OUTCOME else ""
+    reasons = "; ".join(str(reason) for reason in data.get("reasons", ())[:2])
+    what = record.event_type or record.kind
+    return f"{record.request_id[-8:]:<8}  {record.agent or '-':<13} {what:<22} {said or reasons}".rstrip()
+
+
+def _voter(project: Project, data: dict[str, object]) -> str:
+    """Somebody of the project who has a role that may vote; else a blank to fill in."""
+    from wingman_runtime.policy.load import load_bundle
+
+    bundle = load_bundle(project.root / "policies", project.root / "config" / "principals.yaml")
+    roles = data.get("roles")
+    asked = set(roles) if isinstance(roles, list) else set()
+    users = bundle.principals.users
+    return next((user for user in users if asked & set(bundle.principals.roles_of(user))), "NAME")
+
+
+def _next(loaded: LoadedProject) -> str:
+    intents = loaded.scopes.intents()
+    users = list(loaded.bundle.principals.users)
+    who = users[0] if users else "NAME"
+    example = intents[0] if intents else "INTENT"
+    fields = _fields(loaded, example)
+    params = " ".join(f"-p {name}=…" for name in fields)
+    return (
+        "in another terminal:\n"
+        f"  wingman submit {example} {params} --as {who} --wait 10\n"
+        "  wingman request list\n"
+        "  wingman pause all --reason 'a look around'   and   wingman resume all --reason done"
+    )
+
+
+def _fields(loaded: LoadedProject, intent: str) -> list[str]:
+    import re
+
+    plan = loaded.root / "config" / "plans" / f"{intent}.yaml"
+    text = plan.read_text(encoding="utf-8") if plan.is_file() else ""
+    return list(dict.fromkeys(re.findall(r"\{\{\s*params\.(\w+)", text)))

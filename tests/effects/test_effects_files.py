@@ -7,6 +7,7 @@ import itertools
 import os
 import stat
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -165,10 +166,10 @@ def test_a_link_slipped_in_while_writing_is_not_followed(root: Path) -> None:
         while not ended.is_set():
             aside = root / f"aside-{next(count)}"
             for act in (
-                lambda aside=aside: os.rename(root / "real", aside),
-                lambda: os.symlink("../outside", root / "real"),
-                lambda: os.unlink(root / "real"),
-                lambda aside=aside: os.rename(aside, root / "real"),
+                partial(os.rename, root / "real", aside),
+                partial(os.symlink, "../outside", root / "real"),
+                partial(os.unlink, root / "real"),
+                partial(os.rename, aside, root / "real"),
             ):
                 with contextlib.suppress(OSError):  # the writer makes the folder anew now and then
                     act()

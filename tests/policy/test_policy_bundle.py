@@ -83,6 +83,7 @@ def test_a_digest_from_outside_cannot_name_a_path(tmp_path: Path, name: str) -> 
 
 
 def test_what_is_not_stored_is_said_so(tmp_path: Path) -> None:
+    """A digest nobody saved is an error that says so."""
     with pytest.raises(PolicyError, match="not stored"):
         load_stored(tmp_path, "sha256:" + "0" * 64)
 
@@ -154,6 +155,7 @@ def test_without_a_law_there_is_no_judge(lawbook: Path, build: Build, missing: s
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path, lawbook: Path) -> None:
+    """A folder without policies is no lawbook."""
     (tmp_path / "none").mkdir()
     with pytest.raises(PolicyError):
         load_bundle(tmp_path / "none", lawbook / "principals.yaml")

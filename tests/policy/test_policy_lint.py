@@ -124,6 +124,7 @@ def test_a_failing_case_says_where_and_why(reference: Bundle, tmp_path: Path) ->
     ],
 )
 def test_a_malformed_case_file_is_refused(reference: Bundle, tmp_path: Path, text: str, message: str) -> None:
+    """A case file with an unknown answer, no action or no cases is an error, not a pass."""
     (tmp_path / "cases.yaml").write_text(text)
     with pytest.raises(PolicyError, match=message):
         run_tests(reference, tmp_path)
@@ -138,18 +139,21 @@ def test_an_explanation_says_what_would_have_to_change(reference: Bundle) -> Non
 
 
 def test_a_forbid_is_explained_by_its_reason(reference: Bundle) -> None:
+    """What an explicit forbid needs is that this forbid does not hold."""
     told = explain(Judge(reference), permit(agent="proposal"))
     assert told.headline.startswith("FORBIDDEN")
     assert any(line.startswith("permission-runner-only") for line in told.change)
 
 
 def test_an_allow_needs_no_change(reference: Bundle) -> None:
+    """What is allowed lists the policy that applies and nothing to change."""
     told = explain(Judge(reference), permit())
     assert told.change == ()
     assert {line.policy for line in told.policies if line.status == "fires"} == {"permission-requester-tools"}
 
 
 def test_a_malformed_question_is_explained_too(reference: Bundle) -> None:
+    """A question Cedar cannot read is told as such, without an exception."""
     told = explain(Judge(reference), permit(risk=1.5))
     assert told.headline.startswith("DENIED")
     assert "Cedar has no value for float" in str(told)

@@ -14,6 +14,7 @@ arrive between two replies. Replies are bytes.
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -185,8 +186,9 @@ def redact(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:  # not even the brackets match: show nothing that could be a password
         return "(unreadable URL)"
+    parts = parts._replace(query=re.sub(r"((?:^|&)password=)[^&]*", r"\1***", parts.query))
     if "@" not in parts.netloc:
-        return url
+        return urlunsplit(parts)
     login, host = parts.netloc.rsplit("@", 1)
     user = login.split(":", 1)[0]
     return urlunsplit(parts._replace(netloc=f"{user}:***@{host}"))

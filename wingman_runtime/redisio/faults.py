@@ -54,7 +54,6 @@ _REFUSED: tuple[tuple[str, str, str], ...] = (
         "the server is a read-only replica",
         "point the URL to the primary",
     ),
-    ("MOVED", "the keys live on another node of a cluster", "use a server that holds all slots"),
     ("CROSSSLOT", "a command touched keys of two slots", "this is a bug of the runtime; please report it"),
     (
         "CERTIFICATE_VERIFY_FAILED",
@@ -122,6 +121,17 @@ def _by_kind(error: BaseException, words: str, where: str | None) -> WingmanErro
             "all connections to the server are in use",
             where=where,
             hint="allow more connections, or do less at once",
+        )
+    if isinstance(error, raw.MovedError):
+        return BackendRefusedError(
+            f"the keys live on another node of a cluster ({words})",
+            where=where,
+            hint="use a server that holds all slots",
+        )
+    if "Timeout connecting" in words:
+        tls = " and whether this port speaks TLS" if (where or "").startswith("rediss:") else ""
+        return BackendUnreachableError(
+            f"no connection in time ({words})", where=where, hint=f"check host and port{tls}"
         )
     if isinstance(error, raw.TimeoutError | TimeoutError):
         return BackendUnreachableError(

@@ -104,7 +104,7 @@ async def test_the_oldest_accepted_and_newer_ones_are_taken(lines: tuple[str, ..
 async def test_strict_durability_refuses_a_server_that_may_forget(
     own: EmbeddedServer, change: tuple[str, ...], words: str
 ) -> None:
-    """Not synced, not appended, or evicting: refused when strict with the command that mends it, else taken."""
+    """Not synced, not appended, or evicting: strict refuses and says the command that mends it."""
     _set(own, *change)
     with pytest.raises(BackendRefusedError, match=words) as caught:
         await open_backend(own.url, strict=True)

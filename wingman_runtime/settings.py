@@ -94,9 +94,9 @@ class Limits(_Group):
 
     payload_bytes: Bytes = Field(256 * 2**10, description="size of a request's body")
     steps: int = Field(50, ge=1, le=50, description="steps of a plan")
-    depth: int = Field(16, ge=1, le=1000, description="events one caused by the other, in a row")
-    fan_out: int = Field(16, ge=1, le=1000, description="deliveries of one event, and events of one answer")
-    events: int = Field(256, ge=1, le=100_000, description="events of a request in all")
+    depth: int = Field(16, ge=1, le=64, description="events one caused by the other, in a row")
+    fan_out: int = Field(16, ge=1, le=64, description="deliveries of one event, and events of one answer")
+    events: int = Field(256, ge=1, le=4096, description="events of a request in all")
 
 
 class Times(_Group):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +15,7 @@ from wingman_runtime.flow.check import check_flow
 from wingman_runtime.flow.compile import CompiledFlow, compile_flow
 from wingman_runtime.flow.finding import Finding
 from wingman_runtime.flow.load import load_flow
-from wingman_runtime.flow.model import Flow
+from wingman_runtime.flow.model import Flow, Limits
 from wingman_runtime.project.agents import MountedAgent, collect_events, mount_agents, with_reference
 from wingman_runtime.project.find import find_root, reference_root
 from wingman_runtime.settings import Settings
@@ -104,11 +105,12 @@ class Project:
 
     def mount(self, problems: list[ConfigError]) -> dict[str, MountedAgent]:
         """The project's agents and the shipped ones it uses; problems are added to the list."""
-        own = mount_agents(self.root / "agents", problems)
+        agents = mount_agents(self.root / "agents", problems)
         shipped = reference_root()
-        if shipped == self.root or self.settings.agents.use == "none":
-            return own
-        return with_reference(own, mount_agents(shipped / "agents", problems, shipped=True), problems)
+        if shipped != self.root and self.settings.agents.use == "reference":
+            reference = mount_agents(shipped / "agents", problems, shipped=True)
+            agents = with_reference(agents, reference, problems)
+        return {name: replace(one, manifest=self._filled(one.manifest)) for name, one in agents.items()}
 
     def load_flows(self, problems: list[ConfigError]) -> dict[str, Flow]:
         """Every flow of ``config/flows``, by name; problems are added to the list."""
@@ -120,12 +122,28 @@ class Project:
                 continue
             if flow.name in flows:
                 problems.append(FlowError(f"there are two flows {flow.name!r}", where=flow.where("flow")))
-            flows[flow.name] = flow
+            flows[flow.name] = self._limited(flow)
         if not flows and not problems:
             problems.append(
                 FlowError("there is no flow", where=shown(folder), hint="write one; `wingman init` gives one")
             )
         return flows
+
+    def _filled(self, manifest: Manifest) -> Manifest:
+        """A manifest with the project's defaults where it says nothing."""
+        defaults = {
+            "timeout": timedelta(seconds=self.settings.times.agent_timeout),
+            "retry": self.settings.retry,
+        }
+        left_out = defaults.keys() - manifest.model_fields_set
+        return manifest.model_copy(update={name: defaults[name] for name in left_out})
+
+    def _limited(self, flow: Flow) -> Flow:
+        """The same for a flow's limits, each by itself."""
+        own = {name: getattr(flow.limits, name) for name in flow.limits.model_fields_set}
+        ours = self.settings.limits
+        defaults = {"depth": ours.depth, "events": ours.events, "fan_out": ours.fan_out}
+        return flow.model_copy(update={"limits": Limits(**{**defaults, **own})})
 
     def _gather(self) -> tuple[LoadedProject | None, list[Finding]]:
         from wingman_runtime.effects.registry import ToolRegistry

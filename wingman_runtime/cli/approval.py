@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from wingman_runtime.cli.common import DEFAULT, Common, actor_of, with_client
 from wingman_runtime.cli.out import note, plain
+from wingman_runtime.errors import DeniedError, StillPendingError
 
 if TYPE_CHECKING:
     from wingman_runtime.client import Client
@@ -20,31 +22,31 @@ Voter = Annotated[str, Parameter(name="--as", help="Who votes; else the setting 
 @app.command(name="list")
 def list_(
     *,
-    status: Annotated[
-        Literal["open", "approved", "denied", "expired", "cancelled", "all"], Parameter(help="Only these.")
-    ] = "open",
+    request: Annotated[str, Parameter(help="Of this request only.")] = "",
     common: Common = DEFAULT,
 ) -> int:
-    """Approvals, the open ones unless another status is asked for.
+    """What waits for people, the next to expire first.
 
     For example
 
         wingman approval list
-        wingman approval list --status all --json
+        wingman approval list --json
     """
 
     async def work(client: Client) -> int:
-        found = await client.approvals(status=None if status == "all" else status)
         rows = [
             plain(one)
             | {
                 "intent": one.plan.intent,
                 "risk": one.plan.risk.value,
                 "voted": f"{sum(vote.verdict == 'approve' for vote in one.votes)}/{one.quorum}",
+                "expires": datetime.fromtimestamp(one.expires_at_ms / 1000)
+                .astimezone()
+                .isoformat(" ", "seconds"),
             }
-            for one in found
+            for one in await client.approvals(request_id=request)
         ]
-        columns = ("approval_id", "status", "requester", "intent", "risk", "roles", "voted")
+        columns = ("approval_id", "requester", "intent", "risk", "roles", "voted", "expires")
         common.out().table(rows, columns, empty="nothing waits for approval")
         return 0
 
@@ -120,11 +122,16 @@ def _vote(
     who = actor_of(common.found().settings, actor)
 
     async def work(client: Client) -> int:
-        approval = await client.approval(approval_id)
-        await client.vote(approval_id, voter=who, verdict=verdict, reason=reason)
+        result = await client.vote(approval_id, verdict, voter=who, reason=reason)
         if common.json:
-            common.out().data({"approval_id": approval_id, "voter": who, "verdict": verdict})
-        note(f"the vote is cast; see `wingman request show {approval.request_id}`")
+            common.out().data(result)
+        why = "; ".join(result.reasons)
+        if result.counted is None:
+            raise StillPendingError("the vote is cast and not yet judged", where=approval_id, hint=why)
+        if not result.counted:
+            raise DeniedError(f"the vote does not count: {why}", where=approval_id)
+        approval = result.approval
+        note(f"counted; the approval is {approval.status}; see `wingman request show {approval.request_id}`")
         return 0
 
     return with_client(common, work)

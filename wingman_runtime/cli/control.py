@@ -48,23 +48,27 @@ def status(*, common: Common = DEFAULT) -> int:
     """
 
     async def work(client: Client) -> int:
-        told = plain(await client.status())
+        seen = await client.status()
+        told = plain(seen) | {"stuck": list(seen.stuck)}
         out = common.out()
         if common.json:
             out.data(told)
             return 0
-        tables = {name: rows for name, rows in told.items() if _is_table(rows)}
+        tables = ("agents", "workers", "rules")
         out.fields({name: value for name, value in told.items() if name not in tables})
-        for name, rows in tables.items():
-            out.line(f"\n{name}")
-            out.table(rows, tuple(rows[0]))
+        out.line("")
+        out.table(told["agents"], ("name", "waiting", "pending", "parked", "dead"), empty="no agents yet")
+        workers = [
+            {"worker": w.name, "state": "alive" if w.alive else "dead", "age_ms": w.age_ms} | w.facts
+            for w in seen.workers
+        ]
+        out.table(workers, ("worker", "state", "age_ms", "agents"), empty="no worker runs: wingman worker")
+        rules = [plain(rule) | {"held": str(rule.target)} for rule in seen.rules]
+        if rules:
+            out.table(rules, ("held", "mode", "by", "reason"))
         return 0
 
     return with_client(common, work)
-
-
-def _is_table(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
 
 
 def _control(verb: str, target: str, reason: str, actor: str, common: Common) -> int:
@@ -74,10 +78,13 @@ def _control(verb: str, target: str, reason: str, actor: str, common: Common) ->
     who = actor_of(common.found().settings, actor)
 
     async def work(client: Client) -> int:
-        act = client.pause if verb == "pause" else client.resume
-        answer = await act(str(parsed), reason=reason, by=who)
+        told: dict[str, object] = {"target": str(parsed), "verb": verb, "by": who}
+        if verb == "pause":
+            told["epochs"] = await client.pause(str(parsed), reason=reason, by=who)
+        else:
+            told["released"] = await client.resume(str(parsed), reason=reason, by=who)
         if common.json:
-            common.out().data({"target": str(parsed), "verb": verb, "by": who, "answer": plain(answer)})
+            common.out().data(told)
         note(f"{target} {'is held' if verb == 'pause' else 'goes on'}; see `wingman status`")
         return 0
 

@@ -119,9 +119,10 @@ class Show:
 
 
 async def _demo(project: Project, workers: int, show: Show) -> None:
-    from wingman_runtime.bootstrap import apply_policy, connect
+    from wingman_runtime.bootstrap import apply_policy
     from wingman_runtime.cli.fleet import Fleet
     from wingman_runtime.client import Client
+    from wingman_runtime.redisio.opening import connect
 
     loaded = project.load()
     settings = project.settings
@@ -239,18 +240,17 @@ class Scenes:
     async def open_approval(self, request_id: str) -> Approval:
         deadline = time.monotonic() + _WAIT
         while time.monotonic() < deadline:
-            for approval in await self.client.approvals(status="open"):
-                if approval.request_id == request_id:
-                    return approval
+            for approval in await self.client.approvals(request_id=request_id):
+                return approval
             await asyncio.sleep(0.05)
         raise WingmanError("no approval was asked for", where=request_id)
 
     async def vote(self, approval: Approval, voter: str, verdict: str, reason: str = "") -> str:
         try:
-            await self.client.vote(approval.approval_id, voter=voter, verdict=verdict, reason=reason)
+            result = await self.client.vote(approval.approval_id, verdict, voter=voter, reason=reason)
         except WingmanError as error:
             return error.message
-        return "cast, for the handshake to judge"
+        return "counted" if result.counted else "refused: " + "; ".join(result.reasons)
 
     def on_disk(self, folder: str) -> list[str]:
         files = sorted(path for path in (self.workspace / folder).rglob("*") if path.is_file())

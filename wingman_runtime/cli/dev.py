@@ -49,8 +49,9 @@ def dev(
 
 
 async def _dev(project: Project, workers: int, common: Common) -> None:
-    from wingman_runtime.bootstrap import apply_policy, connect
+    from wingman_runtime.bootstrap import apply_policy
     from wingman_runtime.cli.fleet import Fleet
+    from wingman_runtime.redisio.opening import connect
 
     loaded = project.load()
     out = common.out()

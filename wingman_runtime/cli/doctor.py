@@ -13,6 +13,7 @@ from wingman_runtime.cli.out import note, plain
 from wingman_runtime.errors import WingmanError
 
 if TYPE_CHECKING:
+    from wingman_runtime.client import Status
     from wingman_runtime.project.load import Project
     from wingman_runtime.redisio.connection import Backend
     from wingman_runtime.settings import Settings
@@ -165,7 +166,7 @@ def _workers(settings: Settings) -> Iterator[Check]:
 
     from wingman_runtime.client import Client
 
-    async def ask() -> object:
+    async def ask() -> Status:
         async with Client(settings) as client:
             return await client.status()
 
@@ -174,9 +175,11 @@ def _workers(settings: Settings) -> Iterator[Check]:
     except WingmanError as error:
         yield _wrong("workers", error)
         return
-    workers = getattr(status, "workers", ())
-    if workers:
-        yield Check("workers", "ok", f"{len(workers)} running")
+    alive = [worker for worker in status.workers if worker.alive]
+    if status.stuck:
+        yield Check("workers", "error", f"work waits for {', '.join(status.stuck)}", "run `wingman worker`")
+    elif alive:
+        yield Check("workers", "ok", f"{len(alive)} running")
     else:
         yield Check("workers", "warning", "none runs", "start one with `wingman worker` or `wingman dev`")
 

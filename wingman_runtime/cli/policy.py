@@ -164,8 +164,9 @@ def apply(
     """
     import asyncio
 
-    from wingman_runtime.bootstrap import apply_policy, connect
+    from wingman_runtime.bootstrap import apply_policy
     from wingman_runtime.policy.testing import check as findings_of
+    from wingman_runtime.redisio.opening import connect
 
     project = common.found()
     loaded = project.load()

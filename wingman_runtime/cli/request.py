@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
 from wingman_runtime.cli.common import DEFAULT, Common, actor_of, with_client
-from wingman_runtime.cli.out import Out, note, plain, style_of
+from wingman_runtime.cli.out import Out, note, style_of
 from wingman_runtime.errors import DeniedError, StillPendingError, WingmanError
 
 if TYPE_CHECKING:
     from wingman_runtime.client import Client
     from wingman_runtime.contracts.work import Response
+    from wingman_runtime.redisio.state import RequestState
 
 app = App(name="request", help="Look at requests, wait for them, cancel them.")
 Id = Annotated[str, Parameter(help="The request's id.")]
@@ -21,8 +23,8 @@ Id = Annotated[str, Parameter(help="The request's id.")]
 @app.command(name="list")
 def list_(
     *,
-    status: Annotated[str, Parameter(help="Only these: open, ended, or an outcome.")] = "",
-    limit: Annotated[int, Parameter(name=["--limit", "-n"], help="At most so many.")] = 20,
+    status: Annotated[str, Parameter(help="Only these: open, ended, or an outcome such as failed.")] = "",
+    limit: Annotated[int, Parameter(name=["--limit", "-n"], help="Among so many of the latest.")] = 50,
     common: Common = DEFAULT,
 ) -> int:
     """The latest requests.
@@ -34,8 +36,10 @@ def list_(
     """
 
     async def work(client: Client) -> int:
-        rows = [plain(row) for row in await client.requests(limit=limit, status=status or None)]
-        common.out().table(rows, _columns(rows), empty="no requests")
+        found = await client.requests(open_only=status == "open", limit=limit)
+        rows = [_row(state) for state in found if status in ("", state.status, state.outcome)]
+        columns = ("request_id", "state", "intent", "actor", "tenant", "flow", "created")
+        common.out().table(rows, columns, empty="no requests")
         return 0
 
     return with_client(common, work)
@@ -46,9 +50,7 @@ def show(
     request_id: Id,
     /,
     *,
-    tree: Annotated[
-        bool, Parameter(negative="", help="The causal tree, with timings and decisions.")
-    ] = False,
+    tree: Annotated[bool, Parameter(negative="", help="The causal tree, timings, decisions.")] = False,
     common: Common = DEFAULT,
 ) -> int:
     """One request: its outcome with reasons, plan, effects and stamp, or how far it has come.
@@ -62,13 +64,13 @@ def show(
         return _tree(request_id, common)
 
     async def work(client: Client) -> int:
-        request = await client.request(request_id)
-        out = common.out()
-        try:
-            show_response(out, await request.result(timeout=0))
-        except (TimeoutError, StillPendingError):
-            state = plain(await request.state())
-            out.fields(state if isinstance(state, dict) else {"request_id": request_id, "state": state})
+        request = client.request(request_id)
+        state = await request.state()
+        if state.ended:
+            show_response(common.out(), await request.result())
+            return 0
+        waiting = await client.approvals(request_id=request_id)
+        common.out().fields(_row(state) | {"waits_for": [one.approval_id for one in waiting]})
         return 0
 
     return with_client(common, work)
@@ -98,18 +100,18 @@ def watch(
     import asyncio
 
     async def work(client: Client) -> int:
-        request = await client.request(request_id)
+        request = client.request(request_id)
         out = common.out()
         try:
             async with asyncio.timeout(timeout):
                 async for event in request.events():
-                    told = plain(event)
-                    source = str(told.get("source", "")).rpartition("/")[2] or "-"
-                    line = f"{told.get('time', '')}  {source:<14}{told.get('type', '')}"
-                    out.stream(told, line)
-                response = await request.result(timeout=timeout)
+                    out.stream(
+                        event, f"{_time(event.at_ms)}  {event.agent or '-':<14}{event.type or event.kind}"
+                    )
+                response = await request.result()
         except TimeoutError:
-            raise StillPendingError(f"not ended after {timeout:g} s", where=request_id) from None
+            hint = f"wingman request show {request_id}"
+            raise StillPendingError(f"not ended after {timeout:g} s", where=request_id, hint=hint) from None
         if not common.json:
             show_response(out, response)
         return exit_code(response)
@@ -175,6 +177,21 @@ def exit_code(response: Response) -> int:
     return DeniedError.exit_code if response.outcome in said_no else WingmanError.exit_code
 
 
-def _columns(rows: list[dict[str, object]]) -> tuple[str, ...]:
-    first = ("id", "request_id", "status", "outcome", "intent", "actor", "tenant", "flow", "submitted_at")
-    return tuple(name for name in first if any(name in row for row in rows)) or ("id",)
+def _row(state: RequestState) -> dict[str, object]:
+    return {
+        "request_id": state.request_id,
+        "state": state.outcome or state.status,
+        "intent": state.intent,
+        "actor": state.actor,
+        "tenant": state.tenant,
+        "flow": state.flow,
+        "created": _time(state.created_ms),
+        "ended": _time(state.ended_ms) if state.ended_ms else None,
+        "deadline": _time(state.deadline_ms) if state.deadline_ms else None,
+        "open_branches": state.open_branches,
+        "events": state.events,
+    }
+
+
+def _time(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000).astimezone().isoformat(sep=" ", timespec="milliseconds")

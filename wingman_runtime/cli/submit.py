@@ -46,14 +46,14 @@ def submit(
         wingman submit page.publish --params @page.json --key page-42 --json
     """
     given = parameters(param, params)
-    listed = _json(steps, "--steps", list) if steps else None
+    listed = _json(steps, "--steps", list) if steps else ()
     settings = common.found().settings
     who = actor_of(settings, actor)
 
     async def work(client: Client) -> int:
         request = await client.submit(
             intent,
-            params=given,
+            given,
             steps=listed,
             actor=who,
             tenant=tenant or settings.tenant,
@@ -70,12 +70,10 @@ def submit(
             return 0
         try:
             response = await request.result(timeout=wait)
-        except (TimeoutError, StillPendingError):
+        except StillPendingError:
             if common.json:
                 out.data({"request_id": request.id, "outcome": None})
-            raise StillPendingError(
-                f"not ended after {wait:g} s", where=request.id, hint=f"wingman request show {request.id}"
-            ) from None
+            raise
         show_response(out, response)
         return exit_code(response)
 

@@ -85,6 +85,22 @@ def test_values_that_only_the_schema_can_read_are_read_each_time(lawbook: Path, 
     assert judge.judge(permit(amount="much")).errors
 
 
+def test_a_record_that_stands_for_an_entity_is_read_by_the_schema(lawbook: Path, build: Build) -> None:
+    """Without the schema it would be a mere record the second time, and the forbid on it would be silent."""
+    schema = lawbook / "policies" / "core.cedarschema"
+    schema.write_text(schema.read_text().replace("  entity Tool = {", "  entity Tool = {\n    owner?: User,"))
+    bundle = build(
+        "20-permission.cedar",
+        '@id("bobs") @reason("it is his") forbid (principal, action == Wingman::Action::"permit", '
+        'resource is Wingman::Tool) when { resource has owner && resource.owner == Wingman::User::"bob" };',
+    )
+    judge = Judge(bundle)
+    for place in ("file:1", "file:2", "file:3"):
+        owned = judge.judge(permit(resource=place, owner={"type": "Wingman::User", "id": "bob"}))
+        assert owned.policies == ("bobs",)
+    assert judge.judge(permit(owner={"type": "Wingman::User", "id": "alice"})).allow
+
+
 def test_threads_get_the_answers_of_one(reference: Bundle) -> None:
     """Synchronous agents ask from threads; a small memory is shared under contention."""
     questions = [

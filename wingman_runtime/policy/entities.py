@@ -156,8 +156,5 @@ def _kind(value: Any, where: str) -> str:
         inner = kinds.pop() if kinds else ""
         return inner if inner.startswith("{") else f"[{inner}]"
     if isinstance(value, Mapping):
-        if any(not isinstance(name, str) or name.startswith("__") for name in value):
-            # Cedar reads __entity and __extn as escapes: data must not be able to name an entity.
-            raise UnfitError(f"{where} has a key that Cedar would read as an escape")
         return "{" + ",".join(f"{name}={_kind(value[name], where)}" for name in sorted(value)) + "}"
     raise UnfitError(f"{where}: Cedar has no value for {type(value).__name__}")

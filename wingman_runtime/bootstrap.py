@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from wingman_runtime.contracts.work import Plan, Risk
@@ -23,9 +21,9 @@ from wingman_runtime.policy.load import load_stored
 from wingman_runtime.project.agents import MountedAgent
 from wingman_runtime.project.load import LoadedProject
 from wingman_runtime.redisio import control, flows
-from wingman_runtime.redisio.connection import Backend, Tls, open_backend
 from wingman_runtime.redisio.effects import RedisEffects
 from wingman_runtime.redisio.log import RedisLog
+from wingman_runtime.redisio.opening import connect
 from wingman_runtime.redisio.store import Store
 from wingman_runtime.settings import Settings
 from wingman_runtime.worker.lane import LaneLimits
@@ -34,52 +32,22 @@ from wingman_runtime.worker.ports import PortRack, Terms
 from wingman_runtime.worker.tables import FlowTables, rows_of
 from wingman_runtime.worker.worker import Worker, WorkerTimes
 
+__all__ = [
+    "RECORDER",
+    "activate",
+    "apply_policy",
+    "bundles_dir",
+    "chosen_agents",
+    "connect",
+    "find_bundle",
+    "make_worker",
+    "record",
+    "run_worker",
+]
+
 _STANDBY = 2.0
 RECORDER = "recorder"
 """Named beside agents on the command line: the process that drains the log into the audit store."""
-
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """An open server and this project's place on it."""
-
-    backend: Backend
-    store: Store
-
-
-def embedded_dir(settings: Settings) -> Path:
-    """Where the embedded server of a project keeps its data."""
-    return settings.run_dir / "redis"
-
-
-@asynccontextmanager
-async def connect(settings: Settings, *, readers: int = 64) -> AsyncIterator[Connected]:
-    """The project's server: its URL, or the embedded one, started or attached to.
-
-    Raises:
-        BackendError: it cannot be reached or used, or is not durable though ``durability: strict``.
-    """
-    redis = settings.redis
-    backend = await open_backend(
-        redis.url.get_secret_value() if redis.url else None,
-        embedded=embedded_dir(settings),
-        username=redis.username,
-        password=redis.password.get_secret_value() if redis.password else None,
-        tls=Tls(redis.ca_file, redis.cert_file, redis.key_file),
-        strict=settings.durability == "strict",
-        reader_connections=readers,
-        client_name=f"wingman-{settings.name}"[:60],
-    )
-    async with backend:
-        yield Connected(
-            backend,
-            Store(
-                backend.commands,
-                backend.readers,
-                namespace=settings.namespace,
-                partitions=settings.partitions,
-            ),
-        )
 
 
 async def activate(project: LoadedProject, store: Store, *, by: str) -> list[str]:

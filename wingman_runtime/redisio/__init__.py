@@ -1,1 +1,1 @@
-"""The only room that speaks to Redis: one locksmith, every multi-key change one script behind one typed function."""
+"""The only room that speaks to Redis: every multi-key change is one script behind one typed function."""

@@ -35,7 +35,7 @@ class Batcher:
 
         Raises:
             BackendError: what the connection or the server said, translated.
-            redis.exceptions.ResponseError: NOSCRIPT, BUSYGROUP and NOGROUP as they are; callers have a remedy.
+            redis.exceptions.ResponseError: NOSCRIPT, BUSYGROUP, NOGROUP as they are: callers have a remedy.
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()

@@ -25,7 +25,7 @@ def _rule(raw: bytes) -> ControlRule:
 
 
 async def hold(store: Store, rule: ControlRule) -> list[int]:
-    """Set a rule in every partition; returns each one's new epoch. Then, and not before, it is acknowledged."""
+    """Set a rule in every partition; returns each one's new epoch. Acknowledged when this returns."""
     target = str(rule.target)
     stored = {"target": target, "mode": rule.mode.value, "reason": rule.reason, "by": rule.by}
     return await _everywhere(store, "set", target, stored, {"action": rule.mode.value, **stored})

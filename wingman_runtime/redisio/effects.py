@@ -42,6 +42,7 @@ class RedisEffects:
         record = {
             "agent": claim.agent,
             "worker": claim.worker,
+            "event_id": claim.event_id,
             "effect": effect.model_dump(include=set(_LOGGED)),
         }
         kind, detail, wait = await self._store.run(
@@ -73,6 +74,7 @@ class RedisEffects:
         record = {
             "agent": claim.agent,
             "worker": claim.worker,
+            "event_id": claim.event_id,
             "effect": {"effect_id": effect.effect_id, "status": effect.status.value, "error": effect.error},
             "result": effect.result,
         }

@@ -42,11 +42,15 @@ class RedisLog:
 def _log_entry(entry_id: Any, fields: Any) -> LogEntry:
     if not isinstance(fields, Mapping):
         fields = dict(zip(fields[::2], fields[1::2], strict=True))
-    return LogEntry(
-        entry_id=text(entry_id),
-        n=int(fields[b"n"]),
-        at_ms=int(fields[b"at"]),
-        kind=text(fields[b"k"]),
-        request_id=text(fields[b"req"]),
-        body=fields[b"b"],
-    )
+    try:
+        return LogEntry(
+            entry_id=text(entry_id),
+            n=int(fields[b"n"]),
+            at_ms=int(fields[b"at"]),
+            kind=text(fields[b"k"]),
+            request_id=text(fields[b"req"]),
+            body=fields[b"b"],
+        )
+    except (KeyError, ValueError):
+        # Put there from outside. The recorder tells such an entry by its number and puts it on the record.
+        return LogEntry(text(entry_id), -1, 0, "?", "", repr(fields).encode())

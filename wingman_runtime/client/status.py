@@ -1,0 +1,68 @@
+"""What is going on: what waits where, who works, what is held. Read-only."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from wingman_runtime.contracts.control import ControlRule
+from wingman_runtime.redisio import control, counts, workers
+from wingman_runtime.redisio.counts import AgentCounts
+from wingman_runtime.redisio.store import Store
+from wingman_runtime.redisio.workers import WorkerBeat
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A snapshot over all partitions.
+
+    Attributes:
+        agents: per agent what is waiting, in hand, parked and dead.
+        rules: what is held, and why.
+        workers: heartbeats, dead workers included.
+        open_requests: admitted and not ended.
+        open_approvals: waiting for people.
+        recorder_lag: log records not yet in the audit store.
+        policy: digest of the bundle in force.
+        epoch: the control epoch of partition 0.
+        used_memory: bytes; ``max_memory`` is 0 without a limit.
+    """
+
+    agents: tuple[AgentCounts, ...]
+    rules: tuple[ControlRule, ...]
+    workers: tuple[WorkerBeat, ...]
+    open_requests: int
+    open_approvals: int
+    recorder_lag: int
+    policy: str
+    epoch: int
+    used_memory: int
+    max_memory: int
+
+    @property
+    def stuck(self) -> tuple[str, ...]:
+        """Agents that have work waiting, hold no rule, and no living worker."""
+        covered = {agent for beat in self.workers if beat.alive for agent in beat.facts.get("agents", ())}
+        return tuple(
+            agent.name for agent in self.agents if agent.waiting + agent.pending and agent.name not in covered
+        )
+
+
+async def read_status(store: Store) -> Status:
+    """One look at everything; figures of different keys may be milliseconds apart."""
+    record, totals, beats, memory = await asyncio.gather(
+        control.read(store, 0), counts.totals(store), workers.beats(store), counts.memory(store)
+    )
+    agents = await counts.agents(store, await counts.agent_names(store))
+    return Status(
+        agents=tuple(agents),
+        rules=record.rules,
+        workers=tuple(beats),
+        open_requests=totals.open_requests,
+        open_approvals=totals.open_approvals,
+        recorder_lag=totals.recorder_lag,
+        policy=record.policy,
+        epoch=record.epoch,
+        used_memory=memory[0],
+        max_memory=memory[1],
+    )

@@ -1,0 +1,96 @@
+"""Waiting for many requests at once: one reading connection per partition, whatever their number.
+
+A stream of outcomes wakes the waiters; the state of the request is the truth. What a lost connection or a
+trimmed stream hides, a sweep over the state finds, so reconnecting needs nothing of the caller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import structlog
+
+from wingman_runtime.contracts.ids import partition_of
+from wingman_runtime.errors import ContractError, WingmanError
+from wingman_runtime.redisio import state
+from wingman_runtime.redisio.outcomes import last_id, read_outcomes
+from wingman_runtime.redisio.store import Store
+
+_LOG = structlog.get_logger(__name__)
+_SWEEP = 2.0
+_CHUNK = 500
+
+
+class Waiter:
+    """Wakes whoever waits for the end of a request."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    async def ended(self, request_id: str) -> None:
+        """Return once the request has ended or is gone. Cancel it to stop waiting."""
+        self._start()
+        future = self._waiting.get(request_id)
+        if future is None:
+            future = self._waiting[request_id] = asyncio.get_running_loop().create_future()
+            # Registered first, looked at second: an end in between wakes us either way.
+            if await state.ended(self._store, [request_id]):
+                self._wake(request_id)
+        await asyncio.shield(future)
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        for future in self._waiting.values():
+            future.cancel()
+        self._waiting.clear()
+
+    def _start(self) -> None:
+        if not self._tasks:
+            self._tasks = [
+                asyncio.create_task(self._listen(number)) for number in range(self._store.partitions)
+            ]
+            self._tasks.append(asyncio.create_task(self._sweep()))
+
+    def _wake(self, request_id: str) -> None:
+        future = self._waiting.pop(request_id, None)
+        if future is not None and not future.done():
+            future.set_result(None)
+
+    async def _listen(self, partition: int) -> None:
+        cursor = ""
+        while True:
+            try:
+                cursor = cursor or await last_id(self._store, partition)
+                for entry_id, request_id in await read_outcomes(self._store, partition, cursor):
+                    cursor = entry_id
+                    self._wake(request_id)
+            except WingmanError as error:
+                _LOG.info("reconnecting", partition=partition, error=str(error))
+                await asyncio.sleep(0.2)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP)
+            ids = list(self._waiting)
+            try:
+                for first in range(0, len(ids), _CHUNK):
+                    for request_id in await state.ended(self._store, ids[first : first + _CHUNK]):
+                        self._wake(request_id)
+            except WingmanError as error:
+                _LOG.info("sweep skipped", error=str(error))
+
+
+def same_partition(store: Store, request_id: str) -> None:
+    """Raises ContractError unless the id names one of this namespace's partitions."""
+    number = partition_of(request_id)
+    if number >= store.partitions:
+        raise ContractError(
+            f"{request_id} names partition {number}, and there are {store.partitions}",
+            hint="check `partitions` in config/wingman.yaml",
+        )

@@ -1,0 +1,88 @@
+"""Counts for people and for admission: what waits, what is in hand, what is parked or dead."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from wingman_runtime.redisio.keys import GROUP
+from wingman_runtime.redisio.store import Store, text
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCounts:
+    """Entries of one agent over all partitions: not yet delivered, in hand, held, given up."""
+
+    name: str
+    waiting: int
+    pending: int
+    parked: int
+    dead: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    open_requests: int
+    open_approvals: int
+    recorder_lag: int
+
+
+async def agent_names(store: Store) -> list[str]:
+    """The dispatcher and every agent of an active flow."""
+    flows = await store.call("HVALS", store.keys(0).flows)
+    rows = await asyncio.gather(
+        *(store.call("HGET", store.keys(0).flow(text(digest)), "@agents") for digest in flows)
+    )
+    named = {name for row in rows for name in text(row).split(",") if name}
+    return ["dispatcher", *sorted(named - {"dispatcher"})]
+
+
+async def agents(store: Store, names: Sequence[str]) -> list[AgentCounts]:
+    return list(await asyncio.gather(*(_agent(store, name) for name in names)))
+
+
+async def totals(store: Store) -> Totals:
+    async def total(verb: str, attribute: str) -> int:
+        keys = [getattr(store.keys(number), attribute) for number in range(store.partitions)]
+        return sum(await asyncio.gather(*(store.call(verb, key) for key in keys)))
+
+    open_requests, approvals, lag = await asyncio.gather(
+        total("ZCARD", "open"), total("ZCARD", "approvals"), total("XLEN", "log")
+    )
+    return Totals(open_requests, approvals, lag)
+
+
+async def memory(store: Store) -> tuple[int, int]:
+    """(bytes used, limit or 0)."""
+    raw = await store.call("INFO", "memory")
+    # redis-py parses INFO by itself, except inside a pipeline of raw commands.
+    info: Mapping[str, Any] = (
+        raw
+        if isinstance(raw, Mapping)
+        else dict(line.split(":", 1) for line in text(raw).split("\r\n") if ":" in line)
+    )
+    return int(info["used_memory"]), int(info["maxmemory"])
+
+
+async def _agent(store: Store, name: str) -> AgentCounts:
+    parts = await asyncio.gather(*(_part(store, number, name) for number in range(store.partitions)))
+    return AgentCounts(name, *(sum(column) for column in zip(*parts, strict=True)))
+
+
+async def _part(store: Store, partition: int, name: str) -> tuple[int, int, int, int]:
+    keys = store.keys(partition)
+    length, parked, dead = await asyncio.gather(
+        store.call("XLEN", keys.inbox(name)),
+        store.call("XLEN", keys.parked(name)),
+        store.call("XLEN", keys.dead(name)),
+    )
+    try:
+        summary = await store.call("XPENDING", keys.inbox(name), GROUP)
+    except ResponseError:  # NOGROUP: no worker has ever run
+        summary = (0,)
+    pending = int(summary["pending"] if isinstance(summary, Mapping) else summary[0])
+    return length - pending, pending, parked, dead

@@ -1,0 +1,56 @@
+"""From settings to an open server: its URL, or the project's embedded one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from wingman_runtime.redisio.connection import Backend, Tls, open_backend
+from wingman_runtime.redisio.store import Store
+from wingman_runtime.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """An open server and this project's place on it."""
+
+    backend: Backend
+    store: Store
+
+
+def embedded_dir(settings: Settings) -> Path:
+    """Where the embedded server of a project keeps its data."""
+    return settings.run_dir / "redis"
+
+
+@asynccontextmanager
+async def connect(settings: Settings, *, readers: int = 64) -> AsyncIterator[Connected]:
+    """The project's server: its URL, or the embedded one, started or attached to.
+
+    Args:
+        readers: how many blocking reads may wait at once.
+
+    Raises:
+        BackendError: it cannot be reached or used, or is not durable though ``durability: strict``.
+    """
+    redis = settings.redis
+    backend = await open_backend(
+        redis.url.get_secret_value() if redis.url else None,
+        embedded=embedded_dir(settings),
+        username=redis.username,
+        password=redis.password.get_secret_value() if redis.password else None,
+        tls=Tls(redis.ca_file, redis.cert_file, redis.key_file),
+        strict=settings.durability == "strict",
+        reader_connections=readers,
+        client_name=f"wingman-{settings.name}"[:60],
+    )
+    async with backend:
+        store = Store(
+            backend.commands,
+            backend.readers,
+            namespace=settings.namespace,
+            partitions=settings.partitions,
+        )
+        yield Connected(backend, store)

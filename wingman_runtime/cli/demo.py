@@ -119,7 +119,7 @@ class Show:
 
 
 async def _demo(project: Project, workers: int, show: Show) -> None:
-    from wingman_runtime.bootstrap import apply_policy
+    from wingman_runtime.bootstrap import activate
     from wingman_runtime.cli.fleet import Fleet
     from wingman_runtime.client import Client
     from wingman_runtime.redisio.opening import connect
@@ -127,7 +127,7 @@ async def _demo(project: Project, workers: int, show: Show) -> None:
     loaded = project.load()
     settings = project.settings
     async with connect(settings) as server:
-        await apply_policy(loaded, server.store, by="demo", reason="the demo begins")
+        await activate(loaded, server.store, by="demo")
         note(f"server: {server.backend.probe} at {server.backend.where}, data in {settings.data_dir}")
         fleet = Fleet(project.root, workers, settings.times.grace)
         async with fleet.running():

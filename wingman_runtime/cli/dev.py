@@ -49,7 +49,7 @@ def dev(
 
 
 async def _dev(project: Project, workers: int, common: Common) -> None:
-    from wingman_runtime.bootstrap import apply_policy
+    from wingman_runtime.bootstrap import activate, apply_policy
     from wingman_runtime.cli.fleet import Fleet
     from wingman_runtime.redisio.opening import connect
 
@@ -61,7 +61,10 @@ async def _dev(project: Project, workers: int, common: Common) -> None:
         loop.add_signal_handler(number, stop.set)
     who = actor_of(project.settings, "")
     async with connect(project.settings) as server:
-        await apply_policy(loaded, server.store, by=who, reason="wingman dev")
+        changed = await activate(loaded, server.store, by=who)
+        if not any(one.startswith("policy ") for one in changed):
+            # Whoever edits policies and starts again means to try them.
+            await apply_policy(loaded, server.store, by=who, reason="wingman dev")
         note(f"{project.settings.name}: {server.backend.probe} at {server.backend.where}")
         fleet = Fleet(project.root, workers, project.settings.times.grace)
         async with fleet.running():

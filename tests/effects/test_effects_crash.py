@@ -246,6 +246,25 @@ async def test_a_denied_compensation_is_reported_as_denied(bench: Bench, ledger:
     assert (report.status, report.denied, ledger.calls) == ("failed", True, ["once a"])
 
 
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"args": {"name": "other"}},
+        {"tool": "c.final", "args": {}},
+        {"resource": "thing:other"},
+        {"undoes": "eff_unknown"},
+    ],
+)
+async def test_only_what_the_effect_left_for_its_undoing_is_run(
+    bench: Bench, ledger: Ledger, forged: dict[str, Any]
+) -> None:
+    """Nobody approves a compensating plan, so it cannot smuggle in another call, argument or resource."""
+    plan, _ = await applied(bench, "a")
+    wrong = plan.model_copy(update={"steps": (plan.steps[0].model_copy(update=forged),)})
+    report = await bench.run(wrong)
+    assert (report.status, report.denied, ledger.calls) == ("failed", True, ["once a"])
+
+
 async def test_a_held_compensation_is_taken_up_later(bench: Bench, ledger: Ledger) -> None:
     """A halt stops undoing between two steps; afterwards the rest is undone, nothing twice."""
     plan, _ = await applied(bench, "a", "b")

@@ -37,6 +37,7 @@ from wingman_runtime.contracts.work import (
     Step,
 )
 from wingman_runtime.effects.call import Broken, CallEnd, Refused, Returned, Sleep, Unknown, attempt
+from wingman_runtime.effects.refusal import NotDone, not_the_undo, refused_intent, still_in_doubt
 from wingman_runtime.effects.registry import ToolRegistry
 from wingman_runtime.effects.stash import EffectFiles
 from wingman_runtime.effects.store import Claim, EffectStore, IntentAnswer
@@ -84,15 +85,6 @@ class _Call:
 
     spec: ToolSpec
     effect: Effect
-
-
-@dataclass(frozen=True, slots=True)
-class _NotDone:
-    """Why a step has no effect. ``stop``: the work is no longer ours to do."""
-
-    error: str
-    denied: bool = False
-    stop: bool = False
 
 
 @dataclass(slots=True)
@@ -184,7 +176,7 @@ class Performer:
                     continue
             tally.failed_step = index
             tally.errors.append(f"steps[{index}] {step.tool}: {end.error}")
-            if isinstance(end, _NotDone):
+            if isinstance(end, NotDone):
                 if end.stop:
                     tally.errors[:] = [end.error]
                     return tally.report("interrupted")
@@ -196,9 +188,12 @@ class Performer:
 
     async def _compensate(self, job: _Job, plan: CompensationPlan) -> PlanReport:
         tally = _Tally()
+        ledger = {effect.effect_id: effect for effect in await self._store.of_request(plan.request_id)}
         for index, step in enumerate(plan.steps):
             effect_id = derive("eff", plan.plan_id, index, "compensate", step.undoes)
-            end = await self._step(job, step, effect_id, index)
+            end: Effect | NotDone = not_the_undo(step, ledger.get(step.undoes)) or await self._step(
+                job, step, effect_id, index
+            )
             if isinstance(end, Effect):
                 tally.effects.append(end)
                 if end.status is EffectStatus.DONE:
@@ -214,7 +209,7 @@ class Performer:
 
     async def _step(
         self, job: _Job, step: Step | CompensationStep, effect_id: str, index: int
-    ) -> Effect | _NotDone:
+    ) -> Effect | NotDone:
         call = self._ready(job, step, effect_id, index)
         if isinstance(call, _Call):
             return await self._carry(job, call)
@@ -226,39 +221,37 @@ class Performer:
                 )
         return call
 
-    async def _close(self, job: _Job, recorded: Effect, why: str) -> Effect | _NotDone:
+    async def _close(self, job: _Job, recorded: Effect, why: str) -> Effect | NotDone:
         """An effect that may not be run again: its end if it has one, else uncertain."""
         if recorded.status is not EffectStatus.INTENT:
             return recorded
         answer = await self._intend(job, recorded.model_copy(update={"deadline_ms": _DEADLINE_GRACE_MS}))
-        if isinstance(answer, _NotDone):
+        if isinstance(answer, NotDone):
             return answer
         if answer.kind == "known" and answer.effect is not None:
             return answer.effect
         return await self._end(job, recorded, EffectStatus.UNCERTAIN, error=why)
 
-    def _ready(
-        self, job: _Job, step: Step | CompensationStep, effect_id: str, index: int
-    ) -> _Call | _NotDone:
+    def _ready(self, job: _Job, step: Step | CompensationStep, effect_id: str, index: int) -> _Call | NotDone:
         declared = job.manifest.tools
         if not job.manifest.performs or (step.tool not in declared and "*" not in declared):
-            return _NotDone(f"agent {job.manifest.name} does not declare it", denied=True)
+            return NotDone(f"agent {job.manifest.name} does not declare it", denied=True)
         try:
             spec = self._registry.spec(step.tool)
             if isinstance(step, Step):
                 args = self._registry.validate(step.tool, step.args)
                 resource = spec.resource(args)
                 if args != step.args or resource != step.resource:
-                    return _NotDone("the call is no longer what the plan says; plan again", denied=True)
+                    return NotDone("the call is no longer what the plan says; plan again", denied=True)
             else:
                 args = spec.normalise(step.args)
                 resource = step.resource or spec.resource(args)
         except (ContractError, NotFoundError) as error:
-            return _NotDone(str(error))
+            return NotDone(str(error))
         undoes = step.undoes if isinstance(step, CompensationStep) else ""
         reason = self._denial(job, spec, resource, undoes)
         if reason:
-            return _NotDone(reason, denied=True)
+            return NotDone(reason, denied=True)
         effect = Effect(
             effect_id=effect_id,
             request_id=job.claim.request_id,
@@ -299,12 +292,12 @@ class Performer:
         )
         return "" if decision.allow else "; ".join(decision.reasons) or f"{gate} does not allow it"
 
-    async def _carry(self, job: _Job, call: _Call) -> Effect | _NotDone:
+    async def _carry(self, job: _Job, call: _Call) -> Effect | NotDone:
         """From intent to end. Leaves only with an end that is recorded, or with none."""
         effect_id = call.effect.effect_id
         while True:
             answer = await self._intend(job, call.effect)
-            if isinstance(answer, _NotDone):
+            if isinstance(answer, NotDone):
                 return answer
             effect = answer.effect or call.effect
             if answer.kind == "known":
@@ -312,14 +305,16 @@ class Performer:
                 return effect
             earlier = max(effect.attempt - 1, self._begun.get(effect_id, 0))
             if answer.kind == "in_doubt" or (earlier and not call.spec.idempotent) or earlier >= ATTEMPTS:
-                return await self._end(job, effect, EffectStatus.UNCERTAIN, error=_doubt(call.spec, earlier))
+                return await self._end(
+                    job, effect, EffectStatus.UNCERTAIN, error=still_in_doubt(call.spec, earlier)
+                )
             self._begun[effect_id] = earlier + 1
             end = await self._attempt(job, call, earlier + 1)
             if isinstance(end, Unknown) and end.timed_out and call.spec.idempotent and earlier + 1 < ATTEMPTS:
                 continue
             return await self._settle(job, call.effect.model_copy(update={"attempt": earlier + 1}), end)
 
-    async def _intend(self, job: _Job, effect: Effect) -> IntentAnswer | _NotDone:
+    async def _intend(self, job: _Job, effect: Effect) -> IntentAnswer | NotDone:
         """The store's answer once no earlier attempt may still be under way."""
         while True:
             answer = await self._store.intend(
@@ -331,7 +326,7 @@ class Performer:
                 plan_digest=job.plan_digest,
             )
             if answer.kind == "refused":
-                return _refusal(answer.reason)
+                return refused_intent(answer.reason)
             if answer.kind != "in_doubt" or answer.wait_ms <= 0:
                 return answer
             # In short naps: the earlier attempt may yet record its end, or a pause may come.
@@ -362,7 +357,7 @@ class Performer:
             sleep=self._sleep,
         )
 
-    async def _settle(self, job: _Job, effect: Effect, end: CallEnd) -> Effect | _NotDone:
+    async def _settle(self, job: _Job, effect: Effect, end: CallEnd) -> Effect | NotDone:
         match end:
             case Returned(value=value, undo=undo):
                 return await self._end(job, effect, EffectStatus.DONE, result=value, undo=undo)
@@ -374,28 +369,10 @@ class Performer:
             case Unknown(error=error):
                 return await self._end(job, effect, EffectStatus.UNCERTAIN, error=error)
 
-    async def _end(self, job: _Job, effect: Effect, status: EffectStatus, **what: Any) -> Effect | _NotDone:
+    async def _end(self, job: _Job, effect: Effect, status: EffectStatus, **what: Any) -> Effect | NotDone:
         ended = effect.model_copy(update={"status": status, "deadline_ms": 0, **what})
         recorded = await self._store.record(job.claim, ended)
         self._begun.pop(effect.effect_id, None)
         if recorded.status is EffectStatus.INTENT:  # taken over while we were at it: the other one answers
-            return _NotDone("fenced", stop=True)
+            return NotDone("fenced", stop=True)
         return recorded
-
-
-_REFUSALS = {
-    "approval": "there is no valid approval of this plan",
-    "cut": "the request is being wound up",
-    "missing": "the request, or the effect to undo, is not there any more",
-}
-
-
-def _refusal(reason: str) -> _NotDone:
-    if reason in ("fenced", "held"):
-        return _NotDone(reason, stop=True)
-    return _NotDone(_REFUSALS.get(reason, reason), denied=reason == "approval")
-
-
-def _doubt(spec: ToolSpec, earlier: int) -> str:
-    why = f"{earlier} times now" if spec.idempotent else "and the tool is not idempotent"
-    return f"an earlier attempt left no result, {why}; find out by hand whether it was done"

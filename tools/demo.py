@@ -23,7 +23,12 @@ Value = str | int | float | bool | None
 
 
 @tool(
-    "record.update", risk="medium", idempotent=True, compensation="file.restore", resource="record:{record}"
+    "record.update",
+    risk="medium",
+    timeout=5,
+    idempotent=True,
+    compensation="file.restore",
+    resource="record:{record}",
 )
 def update_record(record: RecordName, fields: dict[str, Value], context: ToolContext) -> Result:
     """Set fields of a record; null removes one."""
@@ -36,7 +41,14 @@ def update_record(record: RecordName, fields: dict[str, Value], context: ToolCon
         return _put(context, path, stash, json.dumps(after, indent=2, sort_keys=True) + "\n")
 
 
-@tool("page.write", risk="medium", idempotent=True, compensation="file.restore", resource="page:{slug}")
+@tool(
+    "page.write",
+    risk="medium",
+    timeout=5,
+    idempotent=True,
+    compensation="file.restore",
+    resource="page:{slug}",
+)
 def write_page(slug: Slug, title: Line, body: str, context: ToolContext) -> Result:
     """Write a page of the site."""
     path = f"pages/{slug}.md"
@@ -44,7 +56,14 @@ def write_page(slug: Slug, title: Line, body: str, context: ToolContext) -> Resu
         return _put(context, path, context.files.keep(path), f"# {title}\n\n{body}\n")
 
 
-@tool("page.index", risk="medium", idempotent=True, compensation="file.restore", resource="page:index")
+@tool(
+    "page.index",
+    risk="medium",
+    timeout=5,
+    idempotent=True,
+    compensation="file.restore",
+    resource="page:index",
+)
 def index_page(slug: Slug, title: Line, context: ToolContext) -> Result:
     """List a page in the site's index."""
     # One file a page: two requests that publish at once do not touch the same file.
@@ -56,7 +75,12 @@ def index_page(slug: Slug, title: Line, context: ToolContext) -> Result:
 
 
 @tool(
-    "page.announce", risk="medium", idempotent=True, compensation="page.retract", resource="channel:{channel}"
+    "page.announce",
+    risk="medium",
+    timeout=5,
+    idempotent=True,
+    compensation="page.retract",
+    resource="channel:{channel}",
 )
 def announce_page(slug: Slug, channel: Channel, context: ToolContext) -> Result:
     """Announce a page in a channel."""
@@ -74,6 +98,7 @@ def announce_page(slug: Slug, channel: Channel, context: ToolContext) -> Result:
 @tool(
     "page.retract",
     risk="low",
+    timeout=5,
     idempotent=True,
     undo_only=True,
     resource="channel:{channel}",

@@ -97,7 +97,10 @@ class ToolRegistry:
             ) from None
 
     def info(self, name: str) -> ToolInfo:
-        return self.spec(name).info()
+        known = self._infos.get(name)
+        if known is None:
+            known = self._infos[name] = self.spec(name).info()  # its JSON schema is slow to make
+        return known
 
     def validate(self, name: str, args: Mapping[str, Any]) -> dict[str, Any]:
         """Normalised arguments for a step of a plan; a tool that only undoes is refused here."""

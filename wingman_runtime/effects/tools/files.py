@@ -14,7 +14,7 @@ from wingman_runtime.contracts.tool import Result, ToolContext, tool
 from wingman_runtime.effects.workspace import segments
 from wingman_runtime.errors import ToolError
 
-_SECONDS = 10.0
+_SECONDS = 5.0  # short: after a crash the next worker waits for as long
 
 
 def _checked(path: str) -> str:

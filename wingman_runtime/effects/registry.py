@@ -28,6 +28,7 @@ class ToolRegistry:
     def __init__(self, specs: Iterable[ToolSpec]) -> None:
         """Raises ToolDeclarationError for names declared twice and compensations nobody declares."""
         self._specs: dict[str, ToolSpec] = {}
+        self._infos: dict[str, ToolInfo] = {}
         problems: list[ToolDeclarationError] = []
         for spec in specs:
             first = self._specs.setdefault(spec.name, spec)

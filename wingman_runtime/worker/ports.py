@@ -32,6 +32,7 @@ class StepPolicy:
         self._judge = judge
         self._gate = gate
         self.asked: list[tuple[Question, Decision]] = []
+        self._roles_asked: dict[str, tuple[str, ...]] = {}
 
     @property
     def digest(self) -> str:
@@ -66,13 +67,18 @@ class StepPolicy:
         return self._judge.roles()
 
     def roles_of(self, user: str) -> tuple[str, ...]:
-        return self._judge.roles_of(user)
+        roles = self._roles_asked[user] = self._judge.roles_of(user)
+        return roles
 
     def still_holds(self, judge: Judge) -> StepPolicy | None:
         """The same questions put to another bundle: its record, or None if any answer changed."""
         again = StepPolicy(judge, self._gate)
+        if any(judge.roles_of(user) != roles for user, roles in self._roles_asked.items()):
+            return None
         for question, before in self.asked:
-            if again.ask(question).allow != before.allow:
+            after = again.ask(question)
+            # A forbid blocks where a mere absence of permits asks people: both words count.
+            if (after.allow, after.forbidden) != (before.allow, before.forbidden):
                 return None
         return again
 

@@ -317,3 +317,17 @@ def test_stops_and_starts_in_turn_never_disturb_each_other(tmp_path: Path) -> No
         assert server.owned
         assert server.running, number
     server.stop()
+
+
+def test_a_full_disk_is_an_error_of_ours_and_leaves_nothing_running(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The launcher's own file does not fit: refused, and the server that had come up is gone."""
+
+    def full(server: EmbeddedServer) -> None:
+        raise OSError(28, "No space left on device", str(server.data_dir))
+
+    monkeypatch.setattr("wingman_runtime.redisio.embedded._write_info", full)
+    with pytest.raises(BackendRefusedError, match="No space left on device"):
+        start_embedded(tmp_path)
+    assert take_and_release(tmp_path)

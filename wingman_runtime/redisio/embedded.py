@@ -177,6 +177,12 @@ def start_embedded(
         if lock is not None:
             try:
                 return _start(data_dir, lock, wanted)
+            except OSError as error:
+                raise BackendRefusedError(
+                    f"the embedded server cannot be started: {error.strerror or error}",
+                    where=str(error.filename or data_dir),
+                    hint="see whether the disk is full and the directory is writable",
+                ) from error
             finally:
                 os.close(lock)
         attached, loading = _attach(data_dir)

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App
+from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 
 from wingman_runtime import __version__
@@ -44,8 +44,13 @@ COMMANDS = (
 )
 
 
-def build() -> App:
-    """The tree. A command's module is imported when the command is used."""
+def build(chosen: str = "") -> App:
+    """The tree. A command's module is imported when the command is used.
+
+    Args:
+        chosen: the command that was typed: its help is its docstring. The others get one line, so that
+            listing them imports none.
+    """
     app = App(
         name="wingman",
         help="Governed multi-agent work on Redis Streams: allowed, recorded, stoppable, undoable.",
@@ -56,9 +61,11 @@ def build() -> App:
         print_error=False,
         suppress_keyboard_interrupt=False,
         result_action="return_value",
+        default_parameter=Parameter(show_default=lambda value: value or None),
     )
     for name, place, about in COMMANDS:
-        app.command(f"wingman_runtime.cli.{place}", name=name, help=about)
+        texts = {} if name == chosen else {"help": about}
+        app.command(f"wingman_runtime.cli.{place}", name=name, **texts)
     app.register_install_completion_command()
     return app
 
@@ -67,7 +74,8 @@ def run(arguments: Sequence[str]) -> int:
     """One command; returns the exit code."""
     as_json = "--json" in arguments
     try:
-        code = build()(_global_last(arguments))
+        words = _global_last(arguments)
+        code = build(words[0] if words else "")(words)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except WingmanError as error:

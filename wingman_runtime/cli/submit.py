@@ -42,7 +42,7 @@ def submit(
 
     For example
 
-        wingman submit note.write -p path=hello.md -p text=hello --as alice --wait 10
+        wingman submit note.write -p title=hello -p body=hi --as alice --wait 10
         wingman submit page.publish --params @page.json --key page-42 --json
     """
     given = parameters(param, params)

@@ -10,13 +10,17 @@ import orjson
 
 from wingman_runtime.contracts.event import Event
 from wingman_runtime.contracts.events import UserRequestReceived
-from wingman_runtime.errors import AdmissionClosedError, ConflictError, UsageError
+from wingman_runtime.contracts.ids import partition_of
+from wingman_runtime.errors import AdmissionClosedError, ConflictError, ContractError, UsageError
 from wingman_runtime.redisio.store import Store, text
 
 
 @dataclass(frozen=True, slots=True)
 class AdmissionRules:
-    """Limits and times that admission applies; times in milliseconds."""
+    """Limits and times that admission applies; times in milliseconds.
+
+    ``memory_share``: of the server's maxmemory; looked at every ``memory_check_ms`` by each store.
+    """
 
     inbox_lag: int = 100_000
     recorder_lag: int = 50_000
@@ -24,6 +28,8 @@ class AdmissionRules:
     deadline_ms: int = 604_800_000
     state_ttl_ms: int = 604_800_000
     idempotency_ttl_ms: int = 86_400_000
+    memory_share: float = 0.8
+    memory_check_ms: int = 500
 
 
 def new_request_id(partition: int) -> str:
@@ -50,9 +56,17 @@ async def admit(
     Raises:
         AdmissionClosedError: halted, out of memory, or too far behind; retry later.
         ConflictError: the key was used with another body.
+        ContractError: the subject is no request id of the event's partition.
         UsageError: no such flow.
         BackendError: nothing is known; submitting the same event again is safe.
     """
+    if partition_of(event.subject) != event.partition:
+        raise ContractError("the request id names another partition than its event", where="partition")
+    if await store.memory_used(rules.memory_check_ms / 1000) >= rules.memory_share:
+        raise AdmissionClosedError(
+            f"the server's memory is used past {rules.memory_share:.0%} of maxmemory",
+            retry_after=rules.retry_after,
+        )
     header = {
         "r": event.subject,
         "ev": event.id,

@@ -87,18 +87,24 @@ class RedisEffects:
 
     async def of_request(self, request_id: str) -> tuple[Effect, ...]:
         """Every effect of the request, oldest intent first."""
-        key = self._store.keys(partition_of(request_id)).effects(request_id)
-        raw = await self._store.call("HGETALL", key)
-        fields: dict[str, bytes] = {
-            text(name): value
-            for name, value in (
-                raw.items() if isinstance(raw, Mapping) else zip(raw[::2], raw[1::2], strict=True)
-            )
-        }
+        fields = await self._fields(request_id)
         effects = [
             _effect(body, fields[f"{name}:m"]) for name, body in fields.items() if f"{name}:m" in fields
         ]
         return tuple(sorted(effects, key=lambda effect: effect.seq))
+
+    async def late(self, request_id: str) -> tuple[Effect, ...]:
+        """News that came after an effect's end was recorded, as reported; the record itself stands."""
+        fields = await self._fields(request_id)
+        return tuple(
+            Effect.model_validate_json(body) for name, body in fields.items() if name.endswith(":late")
+        )
+
+    async def _fields(self, request_id: str) -> dict[str, bytes]:
+        key = self._store.keys(partition_of(request_id)).effects(request_id)
+        raw = await self._store.call("HGETALL", key)
+        pairs = raw.items() if isinstance(raw, Mapping) else zip(raw[::2], raw[1::2], strict=True)
+        return {text(name): value for name, value in pairs}
 
     async def effects(self, request_id: str) -> tuple[Effect, ...]:
         """The ``ledger`` port: the same as `of_request`."""

@@ -10,11 +10,11 @@ derive the rest from it (docs/adr/0003).
     P:dead:<agent>       stream until replayed       commit   an agent's dead letters
     P:log                stream until recorded       scripts  the gapless log
     P:logseq             int    for ever             scripts  the last log number given out
-    P:outcomes           stream 10 s                 scripts  wake-up for clients; the state is the truth
+    P:outcomes           stream 10 s                 scripts  wakes clients up; the state is the truth
     P:control            hash   for ever             control  epoch, policy (active bundle digest)
     P:rules              hash   until resumed        control  target -> rule (JSON)
     P:flows              hash   for ever             activate flow name -> active digest
-    P:flow:<digest>      hash   for ever             activate ``agent>Event`` -> route (JSON); ``@meta`` rows
+    P:flow:<digest>      hash   for ever             activate ``agent>Event`` -> route (JSON), ``@meta``
     P:req:<id>           hash   state_ttl after end  scripts  state of one request
     P:req:<id>:steps     hash   state_ttl after end  scripts  ``event>agent`` -> ``@entry``, or receipt
     P:req:<id>:log       list   state_ttl after end  scripts  its log records: ``n at kind body``
@@ -22,7 +22,7 @@ derive the rest from it (docs/adr/0003).
     P:apr:<id>           hash   state_ttl after end  commit   an approval and its version
     P:approvals          zset   until decided        commit   open approvals by expiry (ms)
     P:open               zset   until ended          scripts  open requests by deadline (ms)
-    P:ended              zset   state_ttl            scripts  ended requests by when their state goes (ms)
+    P:ended              zset   state_ttl            scripts  ended requests by when state goes (ms)
     P:idem:<sha>         string idempotency_ttl      admit    ``digest request_id``
     P:timers             zset   until due            scripts  delayed deliveries by due time (ms)
     P:timer              hash   until due            scripts  timer id -> entry fields (JSON)

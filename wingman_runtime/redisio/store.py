@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
 
+from wingman_runtime.redisio.faults import backend_errors
 from wingman_runtime.redisio.keys import GROUP, Keys
 from wingman_runtime.redisio.scripts import Scripts
 
@@ -39,6 +40,7 @@ class Store:
         self.readers = readers
         self.partitions = partitions
         self.scripts = Scripts(commands, shebang=shebang)
+        self._memory = (0.0, float("-inf"))
         self._keys = tuple(Keys(namespace, number) for number in range(partitions))
 
     def keys(self, partition: int) -> Keys:
@@ -54,6 +56,20 @@ class Store:
     async def call(self, *command: Any) -> Any:
         """A single command, coalesced with others of the same loop turn."""
         return await self.scripts.batcher.call(*command)
+
+    async def memory_used(self, max_age: float) -> float:
+        """The share of maxmemory in use, as of at most ``max_age`` seconds ago; 0 without a limit."""
+        share, at = self._memory
+        now = asyncio.get_running_loop().time()
+        if now - at >= max_age:
+            # Taken before the answer: those who ask meanwhile use the last value instead of asking as well.
+            self._memory = (share, now)
+            async with backend_errors():
+                facts = await self.commands.info("memory")
+            limit = int(facts.get("maxmemory", 0))
+            share = int(facts.get("used_memory", 0)) / limit if limit else 0.0
+            self._memory = (share, now)
+        return share
 
     async def ensure_groups(self, agents: list[str]) -> None:
         """Create the inboxes' consumer group where it is missing; from the start, so nothing is skipped."""

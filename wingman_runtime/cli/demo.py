@@ -17,7 +17,7 @@ from cyclopts import Parameter
 
 from wingman_runtime.cli.common import DEFAULT, Common
 from wingman_runtime.cli.out import Out, note, style_of
-from wingman_runtime.errors import ConflictError, DeniedError, WingmanError
+from wingman_runtime.errors import ConflictError, WingmanError
 
 if TYPE_CHECKING:
     from wingman_runtime.client import Client
@@ -166,15 +166,8 @@ class Scenes:
         self.show.response("nobody declared such an intent", "rejected", response)
 
     async def denied(self) -> None:
-        """Mallory has no right to ask. Whichever gate says so first, nothing may happen."""
-        title = "mallory, who has no rights, asks"
-        try:
-            response = await self.ask("note.write", {"title": "mine", "body": "x"}, actor="mallory")
-        except DeniedError as error:
-            self.show.told(title, "denied", "denied", error.message)
-        else:
-            said_no = response.outcome.value in {"rejected", "denied"} and not response.effects
-            self.show.response(title, response.outcome.value if said_no else "denied", response)
+        response = await self.ask("note.write", {"title": "mine", "body": "x"}, actor="mallory")
+        self.show.response("mallory, who has no rights, asks", "denied", response)
 
     async def blocked(self) -> None:
         response = await self.ask("record.update", {"record": "protected/payroll", "fields": {"bonus": 1}})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import signal
 from typing import TYPE_CHECKING, Annotated
 
@@ -106,6 +107,8 @@ def _line(record: StoredRecord) -> str:
     said = data.get("response", {}).get("outcome", "") if record.event_type == _OUTCOME else ""
     reasons = "; ".join(str(reason) for reason in data.get("reasons", ())[:2])
     what = record.event_type or record.kind
+    width = max(shutil.get_terminal_size().columns - 48, 30)
+    reasons = reasons if len(reasons) <= width else reasons[: width - 1] + "…"
     return f"{record.request_id[-8:]:<8}  {record.agent or '-':<13} {what:<22} {said or reasons}".rstrip()
 
 

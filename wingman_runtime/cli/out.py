@@ -79,7 +79,8 @@ class Out:
 
         table = Table(box=None, header_style="bold", pad_edge=False)
         for column in columns:
-            table.add_column(column.replace("_", " "), overflow="fold")
+            # An id is there to be copied: never broken over two lines.
+            table.add_column(column.replace("_", " "), overflow="fold", no_wrap=column.endswith("_id"))
         for row in rows:
             cells = [_cell(row.get(column)) for column in columns]
             table.add_row(*(Text(cell, style=style_of(cell)) for cell in cells))

@@ -38,7 +38,7 @@ def list_(
     async def work(client: Client) -> int:
         found = await client.requests(open_only=status == "open", limit=limit)
         rows = [_row(state) for state in found if status in ("", state.status, state.outcome)]
-        columns = ("request_id", "state", "intent", "actor", "tenant", "flow", "created")
+        columns = ("request_id", "state", "intent", "actor", "created")
         common.out().table(rows, columns, empty="no requests")
         return 0
 
@@ -194,4 +194,4 @@ def _row(state: RequestState) -> dict[str, object]:
 
 
 def _time(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000).astimezone().isoformat(sep=" ", timespec="milliseconds")
+    return datetime.fromtimestamp(at_ms / 1000).astimezone().isoformat(sep=" ", timespec="seconds")

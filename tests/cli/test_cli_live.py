@@ -1,0 +1,150 @@
+"""Commands against a running project: `wingman dev` in a process of its own, and the demo."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from wingman_runtime.project.init import init_project
+
+ROOT = Path(__file__).parents[2]
+WAIT = 30.0
+
+
+def environment() -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("WINGMAN_")}
+    return {**clean, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A fresh project with `wingman dev` running; a greeting to the boss asks people."""
+    root = tmp_path_factory.mktemp("live") / "fresh"
+    init_project(root)
+    gate = root / "policies" / "40-handshake.cedar"
+    gate.write_text(
+        gate.read_text().replace('["page:", "channel:"]', '["page:", "channel:", "greeting:boss/"]')
+    )
+    with (root / "dev.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "wingman_runtime", "dev", "--workers", "1"],
+            cwd=root, env=environment(), stdout=log, stderr=log, process_group=0,
+        )  # fmt: skip
+        try:
+            deadline = time.monotonic() + WAIT
+            while "in another terminal" not in (root / "dev.log").read_text():
+                assert process.poll() is None, (root / "dev.log").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            yield root
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                code = process.wait(WAIT)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        assert code == 0, (root / "dev.log").read_text()
+
+
+def wingman(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "wingman_runtime", *arguments],
+        cwd=project, env=environment(), capture_output=True, text=True, timeout=60, check=False,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def greet(project: Path, to: str, text: str, *more: str) -> subprocess.CompletedProcess[str]:
+    return wingman(
+        project, "submit", "greeting.send", "-p", f"to={to}", "-p", f"text={text}", "--as", "alice", *more
+    )
+
+
+def test_a_request_passes_through_the_own_agent_and_the_own_tool(project: Path) -> None:
+    """A fresh project writes its greeting; the tree shows the own agent's event; the tail tells it."""
+    done = greet(project, "ada", "good morning", "--wait", "20", "--json")
+    assert done.returncode == 0, done.stderr
+    response = json.loads(done.stdout)
+    assert response["outcome"] == "completed"
+    assert (project / "workspace" / "greetings" / "ada.txt").read_text() == "good morning"
+    tree = wingman(project, "request", "show", response["request_id"], "--tree")
+    assert tree.returncode == 0, tree.stderr
+    assert "WordsCounted" in tree.stdout
+    listed = wingman(project, "request", "list", "--json")
+    assert response["request_id"] in [row["request_id"] for row in json.loads(listed.stdout)]
+    watched = wingman(project, "request", "watch", response["request_id"], "--json")
+    assert watched.returncode == 0
+    types = [json.loads(line)["type"] for line in watched.stdout.splitlines()]
+    assert types[0] == "UserRequestReceived"
+    assert "AuditStamped" in types
+    assert wingman(project, "audit", "verify").returncode == 0
+
+
+def test_outcomes_have_their_exit_codes(project: Path) -> None:
+    """A refused request is 4, a failed one 1, one still on its way 5, an unknown one 3."""
+    assert wingman(project, "submit", "nobody.knows", "--as", "alice", "--wait", "20").returncode == 4
+    assert greet(project, "twice", "one", "--wait", "20").returncode == 0
+    assert greet(project, "twice", "two", "--wait", "20").returncode == 1
+    unknown = wingman(project, "request", "show", "req_p0_" + "0" * 32)
+    assert unknown.returncode == 3
+    assert "Traceback" not in unknown.stderr
+
+
+def test_an_approval_by_command(project: Path) -> None:
+    """What asks people is listed, shown and voted on; the requester's own vote is refused with 4."""
+    request = greet(project, "boss/ceo", "a raise").stdout.strip()
+    assert request.startswith("req_p0_")
+    approval = ""
+    deadline = time.monotonic() + WAIT
+    while not approval and time.monotonic() < deadline:
+        rows = json.loads(wingman(project, "approval", "list", "--request", request, "--json").stdout)
+        approval = rows[0]["approval_id"] if rows else ""
+    assert approval, wingman(project, "request", "show", request, "--tree").stdout
+    assert "greeting.send" in wingman(project, "approval", "show", approval).stdout
+    own = wingman(project, "approval", "approve", approval, "--as", "alice")
+    assert own.returncode == 4, own.stderr
+    assert wingman(project, "approval", "approve", approval, "--as", "bob").returncode == 0
+    watched = wingman(project, "request", "watch", request, "--timeout", "20")
+    assert watched.returncode == 0, watched.stderr
+    assert "approved by   people:bob" in watched.stdout
+    late = wingman(project, "approval", "deny", approval, "--as", "bob", "--reason", "too late")
+    assert late.returncode == 6, late.stderr
+
+
+def test_pause_holds_and_resume_lets_go(project: Path) -> None:
+    """While the executor is held a request stays pending (5), `status` says why; resumed, it completes."""
+    assert wingman(project, "pause", "agent:executor", "--reason", "a look", "--as", "bob").returncode == 0
+    held = greet(project, "held", "later", "--wait", "1", "--json")
+    assert held.returncode == 5
+    request = json.loads(held.stdout)["request_id"]
+    status = json.loads(wingman(project, "status", "--json").stdout)
+    assert [rule["reason"] for rule in status["rules"]] == ["a look"]
+    assert wingman(project, "resume", "agent:executor", "--reason", "seen", "--as", "bob").returncode == 0
+    assert wingman(project, "request", "watch", request, "--timeout", "20").returncode == 0
+
+
+def test_doctor_sees_the_running_server_and_its_workers(project: Path) -> None:
+    """Version, durability and workers of what runs."""
+    done = wingman(project, "doctor", "--json")
+    states = {row["check"]: row["state"] for row in json.loads(done.stdout)}
+    assert states["server"] == states["durability"] == states["workers"] == "ok"
+    assert done.returncode == 0
+
+
+def test_the_demo_shows_every_outcome(tmp_path: Path) -> None:
+    """One command: ten scenes, each as it should be, and the trail verified."""
+    done = wingman(tmp_path, "demo", "--folder", "demo", "--json")
+    rows = json.loads(done.stdout)
+    assert done.returncode == 0, [row for row in rows if row["expected"] != row["found"]]
+    found = {row["found"] for row in rows}
+    assert found >= {"completed", "rejected", "denied", "blocked", "failed", "expired", "verified"}
+    assert (tmp_path / "demo" / "workspace" / "notes" / "hello.md").is_file()

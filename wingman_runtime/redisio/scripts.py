@@ -35,6 +35,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "note": ("common", "note"),
 }
 _MAY_DRAIN = frozenset(_PARTS) - {"admit", "activate"}
+NAMES = tuple(_PARTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import zlib
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
 
+from wingman_runtime.errors import BackendRefusedError
 from wingman_runtime.redisio.faults import backend_errors
 from wingman_runtime.redisio.keys import GROUP, Keys
 from wingman_runtime.redisio.scripts import Scripts
@@ -64,8 +66,11 @@ class Store:
         if now - at >= max_age:
             # Taken before the answer: those who ask meanwhile use the last value instead of asking as well.
             self._memory = (share, now)
-            async with backend_errors():
-                facts = await self.commands.info("memory")
+            facts: dict[str, Any] = {}
+            # Where it may not be asked (a narrow ACL, fakeredis) the server's own limit still closes the door.
+            with contextlib.suppress(BackendRefusedError):
+                async with backend_errors():
+                    facts = await self.commands.info("memory")
             limit = int(facts.get("maxmemory", 0))
             share = int(facts.get("used_memory", 0)) / limit if limit else 0.0
             self._memory = (share, now)

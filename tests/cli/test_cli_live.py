@@ -140,6 +140,18 @@ def test_doctor_sees_the_running_server_and_its_workers(project: Path) -> None:
     assert done.returncode == 0
 
 
+def test_the_test_that_init_writes_passes(tmp_path: Path) -> None:
+    """A fresh project's own pytest is green, and leaves nothing beside its caches."""
+    init_project(tmp_path / "fresh")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=tmp_path / "fresh", env=environment(), capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert "3 passed" in done.stdout
+    assert not (tmp_path / "fresh" / ".wingman").exists()
+
+
 def test_the_demo_shows_every_outcome(tmp_path: Path) -> None:
     """One command: ten scenes, each as it should be, and the trail verified."""
     done = wingman(tmp_path, "demo", "--folder", "demo", "--json")

@@ -63,11 +63,13 @@ def show(
     if tree:
         return _tree(request_id, common)
 
+    from wingman_runtime.client.request import response_of
+
     async def work(client: Client) -> int:
         request = client.request(request_id)
         state = await request.state()
         if state.ended:
-            show_response(common.out(), await request.result())
+            show_response(common.out(), response_of(state))
             return 0
         waiting = await client.approvals(request_id=request_id)
         common.out().fields(_row(state) | {"waits_for": [one.approval_id for one in waiting]})
@@ -99,6 +101,8 @@ def watch(
     """
     import asyncio
 
+    from wingman_runtime.client.request import response_of
+
     async def work(client: Client) -> int:
         request = client.request(request_id)
         out = common.out()
@@ -108,7 +112,7 @@ def watch(
                     out.stream(
                         event, f"{_time(event.at_ms)}  {event.agent or '-':<14}{event.type or event.kind}"
                     )
-                response = await request.result()
+                response = response_of(await request.state())
         except TimeoutError:
             hint = f"wingman request show {request_id}"
             raise StillPendingError(f"not ended after {timeout:g} s", where=request_id, hint=hint) from None

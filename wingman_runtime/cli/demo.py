@@ -1,7 +1,7 @@
 """``wingman demo``: the main job for real, every kind of outcome, in a project of its own.
 
 1. Copies the reference project's configuration into a fresh folder; nothing of yours is touched.
-2. Starts a server and two worker processes, hands in real requests, votes, pauses and resumes.
+2. Starts a server and a process for each agent, hands in real requests, votes, pauses and resumes.
 3. Holds each outcome against what it should be; ends with the audit trail verified.
 """
 
@@ -36,7 +36,9 @@ def demo(
     folder: Annotated[
         Path, Parameter(help="Where the demo's project goes; wiped when it is one of ours.")
     ] = Path(".wingman/demo"),
-    workers: Annotated[int, Parameter(help="How many worker processes.")] = 2,
+    workers: Annotated[
+        int, Parameter(help="Worker processes that run every agent; 0: a process for each agent.")
+    ] = 0,
     common: Common = DEFAULT,
 ) -> int:
     """Run every kind of outcome for real: completed, rejected, denied, blocked, expired, rolled back, paused.
@@ -110,16 +112,26 @@ class Show:
         for detail in details:
             self.out.line(f"  {detail}")
 
-    def response(self, title: str, expected: str, response: Response, *details: str) -> None:
+    def response(self, title: str, expected: str, response: Response, trail: str, *details: str) -> None:
         reasons = [f"because {reason}" for reason in response.reasons[:2]]
         effects = [f"{one.kind} {one.tool} {one.resource}: {one.status.value}" for one in response.effects]
         undone = [f"undone by {one.tool}: {one.status.value}" for one in response.compensations]
         by = [f"approved by {response.granted_by}"] if response.granted_by else []
-        self.told(title, expected, response.outcome.value, *reasons, *by, *effects, *undone, *details)
+        stamp = f"stamped {response.stamp.stamp_id}" if response.stamp else "no audit stamp"
+        seen = [
+            *reasons,
+            *by,
+            *effects,
+            *undone,
+            *details,
+            f"trail: {trail}",
+            f"{stamp} for {response.request_id}",
+        ]
+        self.told(title, expected, response.outcome.value, *seen)
 
 
 async def _demo(project: Project, workers: int, show: Show) -> None:
-    from wingman_runtime.bootstrap import activate
+    from wingman_runtime.bootstrap import RECORDER, activate, chosen_agents
     from wingman_runtime.cli.fleet import Fleet
     from wingman_runtime.client import Client
     from wingman_runtime.redisio.opening import connect
@@ -129,9 +141,12 @@ async def _demo(project: Project, workers: int, show: Show) -> None:
     async with connect(settings) as server:
         await activate(loaded, server.store, by="demo")
         note(f"server: {server.backend.probe} at {server.backend.where}, data in {settings.data_dir}")
-        fleet = Fleet(project.root, workers, settings.times.grace)
+        names = [agent.name for agent in chosen_agents(loaded, ())]
+        crews = [""] * workers or [*names, RECORDER]
+        fleet = Fleet(project.root, crews, settings.times.grace)
         async with fleet.running():
-            note(f"{workers} worker processes; their logs are in {fleet.logs}")
+            note(f"{len(crews)} worker processes: {', '.join(crew or 'all agents' for crew in crews)}")
+            note(f"their logs are in {fleet.logs}")
             async with Client(settings) as client:
                 await Scenes(client, project, show).play()
             await _verify(project, show)
@@ -159,19 +174,19 @@ class Scenes:
     async def completed(self) -> None:
         params = {"title": "hello", "body": "written by an approved plan"}
         response = await self.ask("note.write", params)
-        self.show.response("a note is written", "completed", response, *self.on_disk("notes"))
+        await self.tell("a note is written", "completed", response, *self.on_disk("notes"))
 
     async def rejected(self) -> None:
         response = await self.ask("coffee.make", {})
-        self.show.response("nobody declared such an intent", "rejected", response)
+        await self.tell("nobody declared such an intent", "rejected", response)
 
     async def denied(self) -> None:
         response = await self.ask("note.write", {"title": "mine", "body": "x"}, actor="mallory")
-        self.show.response("mallory, who has no rights, asks", "denied", response)
+        await self.tell("mallory, who has no rights, asks", "denied", response)
 
     async def blocked(self) -> None:
         response = await self.ask("record.update", {"record": "protected/payroll", "fields": {"bonus": 1}})
-        self.show.response("a protected record is to be changed", "blocked", response)
+        await self.tell("a protected record is to be changed", "blocked", response)
 
     async def approved(self) -> None:
         request = await self.page("release-notes", "public")
@@ -180,14 +195,14 @@ class Scenes:
         await self.vote(approval, "bob", "approve")
         response = await request.result(timeout=_WAIT)
         details = (f"alice's vote for her own request: {own}", *self.on_disk("pages"))
-        self.show.response("a page is published once bob approves", "completed", response, *details)
+        await self.tell("a page is published once bob approves", "completed", response, *details)
 
     async def voted_down(self) -> None:
         request = await self.page("half-baked", "public")
         approval = await self.open_approval(request.id)
         await self.vote(approval, "bob", "deny", "not this week")
         response = await request.result(timeout=_WAIT)
-        self.show.response("bob says no", "denied", response)
+        await self.tell("bob says no", "denied", response)
 
     async def rolled_back(self) -> None:
         request = await self.page("to-a-closed-channel", "closed")
@@ -195,13 +210,13 @@ class Scenes:
         response = await request.result(timeout=_WAIT)
         left = [line for line in self.on_disk("pages") if "to-a-closed-channel" in line]
         state = "left behind: " + ", ".join(left) if left else "nothing of it is left on disk"
-        self.show.response("the last step fails; the steps before it are undone", "failed", response, state)
+        await self.tell("the last step fails; the steps before it are undone", "failed", response, state)
 
     async def expired(self) -> None:
         request = await self.page("forgotten", "public")
         await self.open_approval(request.id)
         response = await request.result(timeout=_WAIT)
-        self.show.response(f"nobody answers within {_APPROVAL:g} s", "expired", response)
+        await self.tell(f"nobody answers within {_APPROVAL:g} s", "expired", response)
 
     async def paused(self) -> None:
         await self.client.pause("agent:executor", reason="the demo holds it", by="bob")
@@ -221,6 +236,13 @@ class Scenes:
             f"0 while paused, {_HELD} after",
             f"{len(during)} while paused, {done} after",
         )
+
+    async def tell(self, title: str, expected: str, response: Response, *details: str) -> None:
+        """The response, and the trail it left, as the events of its request."""
+        trail = await self.client.trail(response.request_id)
+        names = [event.type if event.kind == "event" else event.kind for event in trail]
+        told = " → ".join(name for name in names if name != "routed")
+        self.show.response(title, expected, response, f"{len(trail)} records: {told}", *details)
 
     async def ask(self, intent: str, params: dict[str, Any], actor: str = "alice") -> Response:
         request = await self.client.submit(intent, params=params, actor=actor, tenant="demo")

@@ -67,7 +67,7 @@ async def _dev(project: Project, workers: int, common: Common) -> None:
             # Whoever edits policies and starts again means to try them.
             await apply_policy(loaded, server.store, by=who, reason="wingman dev")
         note(f"{project.settings.name}: {server.backend.probe} at {server.backend.where}")
-        fleet = Fleet(project.root, workers, project.settings.times.grace)
+        fleet = Fleet(project.root, [""] * workers, project.settings.times.grace)
         async with fleet.running():
             note(f"{workers} workers; their logs are in {fleet.logs}")
             note(_next(loaded))

@@ -147,11 +147,11 @@ def _server(settings: Settings) -> Iterator[Check]:
 async def _running(settings: Settings) -> Backend | None:
     """The project's server if it runs; an embedded one is not started for a look."""
     from wingman_runtime.redisio.connection import Tls, open_backend
-    from wingman_runtime.redisio.embedded import _attach
+    from wingman_runtime.redisio.embedded import attach
 
     redis = settings.redis
     if redis.url is None:
-        server, _ = _attach(settings.data_dir) if settings.data_dir.is_dir() else (None, False)
+        server, _ = attach(settings.data_dir) if settings.data_dir.is_dir() else (None, False)
         return await open_backend(None, embedded=server) if server is not None else None
     return await open_backend(
         redis.url.get_secret_value(),

@@ -1,6 +1,7 @@
 """Worker processes started by one command, watched and stopped with it.
 
-1. Starts each as its own process, output in a file of its own.
+1. Starts each as its own process, output in a file of its own. A pipe ties it to us: should we be killed, it
+   reads the end of the pipe and stops in order.
 2. Replaces one that ends unasked, with a growing pause.
 3. Stops all with SIGTERM, and after the grace with SIGKILL.
 """
@@ -12,7 +13,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from wingman_runtime.cli.out import note
@@ -26,13 +27,13 @@ class Fleet:
 
     Args:
         project: the project's folder.
-        size: how many.
+        crews: what each process runs: names of agents by commas, or nothing for all.
         grace: seconds between SIGTERM and SIGKILL.
     """
 
-    def __init__(self, project: Path, size: int, grace: float) -> None:
+    def __init__(self, project: Path, crews: Sequence[str], grace: float) -> None:
         self.project = project
-        self.size = size
+        self.crews = list(crews)
         self.grace = grace
         self.logs = project / ".wingman" / "logs"
         self._stopping = asyncio.Event()
@@ -41,25 +42,29 @@ class Fleet:
     async def running(self) -> AsyncIterator[None]:
         """Workers run inside the block."""
         self.logs.mkdir(parents=True, exist_ok=True)
-        keepers = [asyncio.create_task(self._keep(number)) for number in range(1, self.size + 1)]
+        keepers = [
+            asyncio.create_task(self._keep(crew, self.log(crew, number)))
+            for number, crew in enumerate(self.crews, 1)
+        ]
         try:
             yield
         finally:
             self._stopping.set()
             await asyncio.gather(*keepers)
 
-    def log(self, number: int) -> Path:
-        return self.logs / f"worker-{number}.log"
+    def log(self, crew: str, number: int) -> Path:
+        return self.logs / (f"{crew.replace(',', '-')}.log" if crew else f"worker-{number}.log")
 
-    async def _keep(self, number: int) -> None:
+    async def _keep(self, crew: str, output: Path) -> None:
         pause = 0.5
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
             began = loop.time()
-            with self.log(number).open("ab") as log:
+            with output.open("ab") as log:
                 process = await asyncio.create_subprocess_exec(
                     sys.executable, "-m", "wingman_runtime", "worker", "--project", str(self.project),
-                    stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                    "--until-eof", *(("--agents", crew) if crew else ()),
+                    stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log,
                     # A group of its own: Ctrl-C reaches us alone, and we tell the workers in order.
                     process_group=0, env={**os.environ, "WINGMAN_PROJECT": str(self.project)},
                 )  # fmt: skip
@@ -72,7 +77,7 @@ class Fleet:
             stopping.cancel()
             pause = 0.5 if loop.time() - began > _STEADY else min(pause * 2, _PAUSE_LIMIT)
             code = process.returncode
-            note(f"worker {number} ended with {code}; see {self.log(number)}; next in {pause:g} s")
+            note(f"a worker ended with {code}; see {output}; the next one starts in {pause:g} s")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Annotated
 
@@ -18,6 +20,9 @@ def worker(
     *,
     agents: Annotated[str, Parameter(help="Only these, and `recorder`, by commas; all when left out.")] = "",
     concurrency: Annotated[int | None, Parameter(help="Events in hand at once, per agent.")] = None,
+    until_eof: Annotated[
+        bool, Parameter(negative="", help="Stop when standard input ends, as it does when the parent dies.")
+    ] = False,
     common: Common = DEFAULT,
 ) -> int:
     """Run a worker: fetch events, call agents, commit what they answer. Start as many as you like.
@@ -50,10 +55,19 @@ def worker(
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping)
+        if until_eof:
+            loop.add_reader(sys.stdin.fileno(), lambda: _at_eof(loop, stop))
         await run_worker(project, agents=chosen, concurrency=concurrency, stop=stop)
 
     _runner()(until_stopped())
     return 0
+
+
+def _at_eof(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    if not os.read(sys.stdin.fileno(), 4096):
+        loop.remove_reader(sys.stdin.fileno())
+        note("stopping: standard input has ended")
+        stop.set()
 
 
 def _runner() -> Callable[[Coroutine[None, None, None]], None]:

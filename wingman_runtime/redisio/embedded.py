@@ -185,7 +185,7 @@ def start_embedded(
                 ) from error
             finally:
                 os.close(lock)
-        attached, loading = _attach(data_dir)
+        attached, loading = attach(data_dir)
         if attached is not None:
             if attached.cluster != cluster:
                 raise BackendRefusedError(
@@ -205,7 +205,7 @@ def start_embedded(
         time.sleep(POLL)
 
 
-def _attach(data_dir: Path) -> tuple[EmbeddedServer | None, bool]:
+def attach(data_dir: Path) -> tuple[EmbeddedServer | None, bool]:
     """The server described by the info file if it answers, and whether it is loading its data."""
     try:
         found: dict[str, Any] = json.loads((data_dir / "server.json").read_bytes())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from wingman_runtime.redisio.connection import Backend, Tls, open_backend
+from wingman_runtime.redisio.embedded import start_embedded
 from wingman_runtime.redisio.store import Store
 from wingman_runtime.settings import Settings
 
@@ -18,11 +19,6 @@ class Connected:
 
     backend: Backend
     store: Store
-
-
-def embedded_dir(settings: Settings) -> Path:
-    """Where the embedded server of a project keeps its data."""
-    return settings.run_dir / "redis"
 
 
 @asynccontextmanager
@@ -36,21 +32,32 @@ async def connect(settings: Settings, *, readers: int = 64) -> AsyncIterator[Con
         BackendError: it cannot be reached or used, or is not durable though ``durability: strict``.
     """
     redis = settings.redis
-    backend = await open_backend(
-        redis.url.get_secret_value() if redis.url else None,
-        embedded=embedded_dir(settings),
-        username=redis.username,
-        password=redis.password.get_secret_value() if redis.password else None,
-        tls=Tls(redis.ca_file, redis.cert_file, redis.key_file),
-        strict=settings.durability == "strict",
-        reader_connections=readers,
-        client_name=f"wingman-{settings.name}"[:60],
-    )
-    async with backend:
-        store = Store(
-            backend.commands,
-            backend.readers,
-            namespace=settings.namespace,
-            partitions=settings.partitions,
+    server = None
+    if redis.url is None:
+        # Zero is the server's own word for "no limit".
+        limit = str(settings.embedded.maxmemory)
+        server = await asyncio.to_thread(
+            start_embedded, settings.data_dir, maxmemory=limit, binary=settings.embedded.binary
         )
-        yield Connected(backend, store)
+    try:
+        backend = await open_backend(
+            redis.url.get_secret_value() if redis.url else None,
+            embedded=server,
+            username=redis.username,
+            password=redis.password.get_secret_value() if redis.password else None,
+            tls=Tls(redis.ca_file, redis.cert_file, redis.key_file),
+            strict=settings.durability == "strict",
+            reader_connections=readers,
+            client_name=f"wingman-{settings.name}"[:60],
+        )
+        async with backend:
+            store = Store(
+                backend.commands,
+                backend.readers,
+                namespace=settings.namespace,
+                partitions=settings.partitions,
+            )
+            yield Connected(backend, store)
+    finally:
+        if server is not None and server.owned:
+            await server.astop()

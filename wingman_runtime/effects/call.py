@@ -17,10 +17,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import random
 import threading
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import tenacity
@@ -29,10 +31,12 @@ from pydantic import BaseModel
 from wingman_runtime.contracts.canonical import canonical, refuse_unrepresentable
 from wingman_runtime.contracts.tool import Result, ToolContext
 from wingman_runtime.contracts.work import StepRequest
+from wingman_runtime.effects.threads import TOOL_THREADS
 from wingman_runtime.effects.tool import ToolSpec
 from wingman_runtime.errors import ContractError, ToolError
 
 TRIES: Final = 3
+_FIRST_PAUSE: Final = 0.1  # seconds, at most
 RESULT_LIMIT: Final = 64 * 2**10
 """Bytes of a result, and of the arguments for its undoing."""
 ERROR_LIMIT: Final = 2000
@@ -106,14 +110,18 @@ async def attempt(
             return last.retryable
         return isinstance(last, Unknown) and spec.idempotent and not last.timed_out
 
-    retrying = tenacity.AsyncRetrying(
-        stop=tenacity.stop_after_attempt(TRIES),
-        wait=tenacity.wait_random_exponential(multiplier=0.1, max=2.0),
-        retry=tenacity.retry_if_result(again),
-        retry_error_callback=lambda state: state.outcome.result() if state.outcome else end,
-        sleep=sleep,
-    )
-    end = await retrying(one_try)
+    # Building the retrying costs as much as a quick tool does, and most calls never need it.
+    end = await one_try()
+    if again(end):
+        await sleep(random.uniform(0, _FIRST_PAUSE))  # noqa: S311 - spread, not secrecy
+        retrying = tenacity.AsyncRetrying(
+            stop=tenacity.stop_after_attempt(TRIES - 1),
+            wait=tenacity.wait_random_exponential(multiplier=2 * _FIRST_PAUSE, max=2.0),
+            retry=tenacity.retry_if_result(again),
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome else end,
+            sleep=sleep,
+        )
+        end = await retrying(one_try)
     if isinstance(end, Refused) and doubt:
         return Unknown(f"{end.error} (before that: {doubt})"[:ERROR_LIMIT])
     return end
@@ -164,8 +172,6 @@ async def _run_async(spec: ToolSpec, args: Mapping[str, Any], context: ToolConte
 
 
 async def _run_in_thread(spec: ToolSpec, args: Mapping[str, Any], context: ToolContext) -> _Answer:
-    # A thread of its own, not the shared pool: one that hangs must hold up neither the next tool nor, being a
-    # daemon, the end of the process.
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[_Answer] = loop.create_future()
 
@@ -184,7 +190,7 @@ async def _run_in_thread(spec: ToolSpec, args: Mapping[str, Any], context: ToolC
             return  # the loop is closed; nobody waits any more
 
     carried = contextvars.copy_context()
-    threading.Thread(target=carried.run, args=(run,), name=f"tool {spec.name}", daemon=True).start()
+    TOOL_THREADS.run(partial(carried.run, run))
     return await answer
 
 

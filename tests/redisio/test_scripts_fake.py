@@ -75,6 +75,18 @@ async def test_pause_and_retry(house: House) -> None:
     assert (await house.take("a")).deliveries == 2
 
 
+async def test_claims(house: House) -> None:
+    """Renewal, reclaim, release and leave."""
+    _, entry = await house.started()
+    assert await inbox.renew(house.store, 0, "a", "w1", [entry.entry_id]) == []
+    [taken] = await inbox.reclaim(house.store, 0, "a", "w2", idle_ms=0, count=5)
+    assert taken.deliveries == 2
+    assert (await house.commit(done(entry, "Next")))[0].kind == "fenced"
+    assert await inbox.release(house.store, 0, "a", "w2", [entry.entry_id]) == 1
+    assert await inbox.leave(house.store, 0, "a", "w2")
+    assert (await house.take("a")).deliveries == 2
+
+
 async def test_letters_and_approvals(house: House) -> None:
     """A wait, a vote, a cancellation."""
     request_id, approval = await house.ask()

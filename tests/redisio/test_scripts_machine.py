@@ -1,8 +1,8 @@
 """Whatever order workers, operators and clients come in: one outcome a request, nothing lost, nothing twice.
 
 A Hypothesis state machine drives three workers, an operator and a client against the embedded server, and
-holds what the server has against a small model. The same examples every time (`derandomize`), so that a failure
-is the change's and not the day's; with `--hypothesis-profile=long` it takes new ones, and many (see conftest).
+holds what the server has against a small model. The same examples every time (`derandomize`), so that a
+failure is the change's and not the day's; `--hypothesis-profile=long` takes new ones, and many (see conftest).
 """
 
 from __future__ import annotations

@@ -89,6 +89,7 @@ class Lane:
         self.agent = agent
         self.partition = partition
         self.progress = Progress()
+        self.abandoned = False
         self._store = store
         self._worker = worker
         self._desk = desk
@@ -197,6 +198,10 @@ class Lane:
 
     async def _patiently(self, call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         """Repeat what could not reach the server; an entry does not lose an attempt to it."""
+        try:
+            return await call()
+        except _AWAY as error:
+            _LOG.warning("server away", agent=self.agent, error=str(error))
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(_AWAY),
             wait=wait_random_exponential(multiplier=0.1, max=2.0),
@@ -307,6 +312,8 @@ class Lane:
     async def _give_back(self) -> None:
         """Release what is left, the replies that nobody read included, and leave the group."""
         await self._cancelled([held.task for held in self._in_hand.values() if held.task is not None])
+        if self.abandoned:
+            return
         try:
             left = await inbox.mine(
                 self._store, self.partition, self.agent, self._worker, count=self._limits.slots * 2

@@ -7,12 +7,13 @@ trimmed stream hides, a sweep over the state finds, so reconnecting needs nothin
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import structlog
 
 from wingman_runtime.contracts.ids import partition_of
-from wingman_runtime.errors import ContractError, WingmanError
+from wingman_runtime.errors import BackendUnreachableError, ContractError, WingmanError
 from wingman_runtime.redisio import state
 from wingman_runtime.redisio.outcomes import last_id, read_outcomes
 from wingman_runtime.redisio.store import Store
@@ -20,6 +21,7 @@ from wingman_runtime.redisio.store import Store
 _LOG = structlog.get_logger(__name__)
 _SWEEP = 2.0
 _CHUNK = 500
+_NAP, _LONGEST_NAP = 0.1, 2.0
 
 
 class Waiter:
@@ -27,27 +29,39 @@ class Waiter:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._tasks: list[asyncio.Task[Any]] = []
 
     async def ended(self, request_id: str) -> None:
-        """Return once the request has ended or is gone. Cancel it to stop waiting."""
+        """Return once the request has ended or is gone. Cancel it to stop waiting.
+
+        A server that is away is waited for. Raises BackendError for one that refuses us.
+        """
         self._start()
-        future = self._waiting.get(request_id)
-        if future is None:
-            future = self._waiting[request_id] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(request_id, set()).add(future)
+        try:
             # Registered first, looked at second: an end in between wakes us either way.
-            if await state.ended(self._store, [request_id]):
-                self._wake(request_id)
-        await asyncio.shield(future)
+            with contextlib.suppress(BackendUnreachableError):  # the sweep will look again
+                if await state.ended(self._store, [request_id]):
+                    return
+            await future
+        finally:
+            # Whoever stops waiting leaves nothing behind for the sweep to ask about for ever.
+            waiting = self._waiting.get(request_id)
+            if waiting is not None:
+                waiting.discard(future)
+                if not waiting:
+                    del self._waiting[request_id]
 
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
-        for future in self._waiting.values():
-            future.cancel()
+        for futures in list(self._waiting.values()):
+            for future in list(futures):
+                future.cancel()
         self._waiting.clear()
 
     def _start(self) -> None:
@@ -58,21 +72,28 @@ class Waiter:
             self._tasks.append(asyncio.create_task(self._sweep()))
 
     def _wake(self, request_id: str) -> None:
-        future = self._waiting.pop(request_id, None)
-        if future is not None and not future.done():
-            future.set_result(None)
+        for future in self._waiting.pop(request_id, ()):
+            if not future.done():
+                future.set_result(None)
 
     async def _listen(self, partition: int) -> None:
-        cursor = ""
+        cursor, nap = "", _NAP
         while True:
             try:
                 cursor = cursor or await last_id(self._store, partition)
                 for entry_id, request_id in await read_outcomes(self._store, partition, cursor):
                     cursor = entry_id
                     self._wake(request_id)
+                nap = _NAP
             except WingmanError as error:
                 _LOG.info("reconnecting", partition=partition, error=str(error))
-                await asyncio.sleep(0.2)
+                # A server restored from a backup may be behind the cursor: begin where it is now.
+                cursor = ""
+                await asyncio.sleep(nap)
+                nap = min(nap * 2, _LONGEST_NAP)
+            except Exception:
+                _LOG.exception("cannot read outcomes; the sweep goes on", partition=partition)
+                await asyncio.sleep(_SWEEP)
 
     async def _sweep(self) -> None:
         while True:
@@ -84,6 +105,8 @@ class Waiter:
                         self._wake(request_id)
             except WingmanError as error:
                 _LOG.info("sweep skipped", error=str(error))
+            except Exception:
+                _LOG.exception("sweep skipped")
 
 
 def same_partition(store: Store, request_id: str) -> None:

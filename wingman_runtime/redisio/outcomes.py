@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from wingman_runtime.redisio.faults import backend_errors
 from wingman_runtime.redisio.inbox import stream_rows
 from wingman_runtime.redisio.store import Store, text
@@ -21,4 +24,11 @@ async def read_outcomes(
         reply = await store.readers.execute_command(  # type: ignore[no-untyped-call]
             "XREAD", "COUNT", 1000, "BLOCK", block_ms, "STREAMS", store.keys(partition).outcomes, after
         )
-    return [(text(entry_id), text(fields[1])) for entry_id, fields in stream_rows(reply)]
+    return [(text(entry_id), _request(fields)) for entry_id, fields in stream_rows(reply)]
+
+
+def _request(fields: Any) -> str:
+    # The library parses a read reply into a mapping, except inside a pipeline.
+    if not isinstance(fields, Mapping):
+        fields = dict(zip(fields[::2], fields[1::2], strict=True))
+    return text(fields.get(b"r"))

@@ -33,6 +33,7 @@ from wingman_runtime.project.agents import MountedAgent
 from wingman_runtime.redisio.commit import StepResult, Verdict
 from wingman_runtime.redisio.inbox import Entry
 from wingman_runtime.worker import compose
+from wingman_runtime.worker.approving import may_write
 from wingman_runtime.worker.compose import Step
 from wingman_runtime.worker.lawbook import Lawbook
 from wingman_runtime.worker.ports import PortRack, StepPolicy
@@ -199,6 +200,8 @@ class Desk:
         )
         report = await self._performer.carry_out(perform, claim, Errand.of(event), self._manifest, policy)
         if report.status == "interrupted":
+            if report.error == "unlogged":
+                return Finished(compose.quarantine(step, "unlogged", "a plan that no commit ever delivered"))
             return Finished(compose.park(entry)) if report.error == "held" else None
         return perform.then(report)
 
@@ -221,6 +224,10 @@ class Desk:
                 return self._failed(step, "undeclared_emit", f"its manifest does not emit {name}")
         if isinstance(outcome, Refuse) and names[0] not in self._manifest.refusals:
             return self._failed(step, "undeclared_emit", f"{names[0]} is not among its refusals")
+        approval = None if isinstance(outcome, Done | Forward | Perform) else outcome.approval
+        if approval is not None and not may_write(approval, names, self._manifest.needs):
+            told = f"{', '.join(names) or 'nothing'} gives no ground to write the approval as {approval.status}"
+            return self._failed(step, "approval_denied", told)
         judge = self._lawbook.judge
         flow = step.flow.name if step.flow else ""
         for name in names:

@@ -35,6 +35,7 @@ def rows_of(flow: CompiledFlow) -> dict[str, str]:
         "@agents": ",".join(flow.agents),
         "@depth": str(flow.limits.depth),
         "@events": str(flow.limits.events),
+        "@fan_out": str(flow.limits.fan_out),
     }
     return meta | {key: orjson.dumps(route.to_json()).decode() for key, route in flow.table.items()}
 

@@ -77,7 +77,7 @@ class Worker:
         self._store = store
         self._agents = list(agents)
         self._lawbook = lawbook
-        self._times = times
+        self.times = times
         self._control = [ControlRecord() for _ in range(store.partitions)]
         self._refresh = [asyncio.Event() for _ in range(store.partitions)]
         self._threads = ThreadPoolExecutor(max_workers=limits.slots, thread_name_prefix="agent")
@@ -128,13 +128,13 @@ class Worker:
             asyncio.create_task(self._ticking(number), name=f"ticking {number}")
             for number in range(self._store.partitions)
         ]
-        beside.append(asyncio.create_task(self._every(self._times.beat, heartbeat.beat), name="beating"))
-        beside.append(asyncio.create_task(self._every(self._times.watch, watch.look), name="watching"))
+        beside.append(asyncio.create_task(self._every(self.times.beat, heartbeat.beat), name="beating"))
+        beside.append(asyncio.create_task(self._every(self.times.watch, watch.look), name="watching"))
         _LOG.info("worker started", worker=self.name, agents=self.agents)
         try:
             async with asyncio.TaskGroup() as group:
                 for lane in self.lanes:
-                    group.create_task(lane.run(stop, self._times.grace))
+                    group.create_task(lane.run(stop, self.times.grace))
         finally:
             for task in beside:
                 task.cancel()
@@ -142,6 +142,11 @@ class Worker:
             await heartbeat.stop()
             self._threads.shutdown(wait=False, cancel_futures=True)
             _LOG.info("worker stopped", worker=self.name)
+
+    def abandon(self) -> None:
+        """From here on behave as if killed: whatever is in hand is given back to nobody. For tests."""
+        for lane in self.lanes:
+            lane.abandoned = True
 
     def _seen_epoch(self, partition: int, epoch: int) -> None:
         if epoch != self._control[partition].epoch:
@@ -159,7 +164,7 @@ class Worker:
                 # A tick must never be the last one: without it nothing expires and no pause is seen.
                 _LOG.exception("tick failed", partition=partition)
             try:
-                async with asyncio.timeout(self._times.tick):
+                async with asyncio.timeout(self.times.tick):
                     await self._refresh[partition].wait()
                 self._refresh[partition].clear()
             except TimeoutError:

@@ -1,0 +1,79 @@
+"""Crash points: where a worker is made to vanish, as `kill -9` would make it.
+
+A point is ``<agent>:<moment>``:
+
+    before_commit   the agent has answered (and performed); nothing of it is recorded
+    after_commit    recorded, but the worker never learns that it was
+    after_intent    an effect's intent is recorded, its tool was not called
+    after_effect    the tool was called, its result is not recorded
+
+All four moments are answers of the server, so that is where this sits: between a worker and its scripts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Literal, cast, get_args
+
+import orjson
+
+from wingman_runtime.errors import UsageError
+from wingman_runtime.redisio.store import Store
+
+Moment = Literal["before_commit", "after_commit", "after_intent", "after_effect"]
+_SCRIPTS: dict[str, tuple[str, bool]] = {
+    "before_commit": ("commit", False),
+    "after_commit": ("commit", True),
+    "after_intent": ("intent", True),
+    "after_effect": ("result", False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CrashPoint:
+    """Where to crash; ``CrashPoint.parse("executor:after_intent")``."""
+
+    agent: str
+    moment: Moment
+
+    @classmethod
+    def parse(cls, text: str) -> CrashPoint:
+        agent, _, moment = text.partition(":")
+        if not agent or moment not in get_args(Moment):
+            raise UsageError(
+                f"{text!r} is no crash point",
+                hint="write <agent>:<moment>; moments are " + ", ".join(get_args(Moment)),
+            )
+        return cls(agent, cast(Moment, moment))
+
+
+class CrashStore(Store):
+    """A store that stops answering for ever at a crash point, once; `crashed` says that it has."""
+
+    def __init__(self, store: Store, point: CrashPoint) -> None:
+        # Shares connections and scripts: only the answers to this one worker stop.
+        self.__dict__.update(vars(store))
+        self.point = point
+        self.crashed = asyncio.Event()
+
+    async def run(self, name: str, partition: int, *args: str | bytes | int | float) -> Any:
+        script, afterwards = _SCRIPTS[self.point.moment]
+        hit = name == script and self._is_agents(name, args)
+        if self.crashed.is_set() or (hit and not afterwards):
+            await self._vanish()
+        reply = await super().run(name, partition, *args)
+        if hit:
+            await self._vanish()
+        return reply
+
+    def _is_agents(self, script: str, args: tuple[Any, ...]) -> bool:
+        if script == "result":  # only an agent that performs records results
+            record = orjson.loads(args[2])
+            return bool(record["agent"] == self.point.agent)
+        header = orjson.loads(args[0])
+        return bool(header["agent"] == self.point.agent)
+
+    async def _vanish(self) -> None:
+        self.crashed.set()
+        await asyncio.Event().wait()

@@ -47,6 +47,20 @@ async def test_a_branch_contributes_once(house: House) -> None:
     await house.take("d")
 
 
+async def test_a_request_is_pinned_to_the_flow_it_was_admitted_under(house: House) -> None:
+    """Another version of the flow, activated meanwhile, is for new requests; those under way keep theirs."""
+    old, hands = await forked(house)
+    await house.activate(need=1)
+    await house.commit(done(hands["b"], "Part"))
+    assert await house.fetch("d") == []
+    new, fresh = await forked(house)
+    await house.commit(done(fresh["b"], "Part"))
+    assert (await house.take("d")).request_id == new
+    await house.commit(done(hands["c"], "Part"))
+    await house.commit(done(hands["e"], "Part"))
+    assert (await house.take("d")).request_id == old
+
+
 async def test_a_starved_join_fails_the_request(house: House) -> None:
     """When the last branch ends and the join never came together, the request settles instead of hanging."""
     request_id, hands = await forked(house)

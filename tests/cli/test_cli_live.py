@@ -148,7 +148,7 @@ def test_the_test_that_init_writes_passes(tmp_path: Path) -> None:
         cwd=tmp_path / "fresh", env=environment(), capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    assert "3 passed" in done.stdout
+    assert "4 passed" in done.stdout
     assert not (tmp_path / "fresh" / ".wingman").exists()
 
 

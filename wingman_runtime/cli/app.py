@@ -22,7 +22,8 @@ INTERRUPTED = 130
 _EPILOGUE = """\
 Every command takes --project DIR and --json, and has examples: wingman COMMAND --help.
 Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 still pending, 6 conflict,
-7 server unreachable, 130 interrupted."""
+7 server unreachable, 130 interrupted.
+"""
 
 COMMANDS = (
     ("demo", "demo:demo", "Run every kind of outcome for real, in a throw-away project."),
@@ -55,7 +56,7 @@ def build(chosen: str = "") -> App:
         name="wingman",
         help="Governed multi-agent work on Redis Streams: allowed, recorded, stoppable, undoable.",
         version=__version__,
-        help_format="markdown",
+        help_format="plaintext",
         help_epilogue=_EPILOGUE,
         exit_on_error=False,
         print_error=False,

@@ -47,6 +47,16 @@ class Common:
 DEFAULT = Common()
 
 
+def called() -> str:
+    """How to type this command in the shell it was started from: hints are there to be copied."""
+    import shlex
+    import shutil
+    import sys
+
+    beside = Path(sys.executable).parent / "wingman"
+    return "wingman" if shutil.which("wingman") or not beside.is_file() else shlex.quote(str(beside))
+
+
 def actor_of(settings: Settings, given: str) -> str:
     """Who acts: ``--as``, else the setting `actor`, else the login name."""
     return given or settings.actor or getpass.getuser()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -54,21 +55,48 @@ def status(*, common: Common = DEFAULT) -> int:
         if common.json:
             out.data(told)
             return 0
-        tables = ("agents", "workers", "rules")
-        out.fields({name: value for name, value in told.items() if name not in tables})
+        out.fields(
+            {
+                "requests": f"{seen.open_requests} open, {seen.open_approvals} waiting for people",
+                "stuck": list(seen.stuck),
+                "policies": seen.policy[:19] or "none in force: wingman policy apply",
+                "recorder": f"{seen.recorder_lag} records behind" if seen.recorder_lag else "up to date",
+                "memory": _memory(seen.used_memory, seen.max_memory),
+            }
+        )
         out.line("")
         out.table(told["agents"], ("name", "waiting", "pending", "parked", "dead"), empty="no agents yet")
+        out.line("")
+        everyone = {agent.name for agent in seen.agents}
         workers = [
-            {"worker": w.name, "state": "alive" if w.alive else "dead", "age_ms": w.age_ms} | w.facts
+            {
+                "worker": w.name,
+                "state": "alive" if w.alive else "dead",
+                "beat": f"{w.age_ms / 1000:.1f} s ago",
+            }
+            | w.facts
+            | {"agents": _crew(w.facts.get("agents", ()), everyone)}
             for w in seen.workers
         ]
-        out.table(workers, ("worker", "state", "age_ms", "agents"), empty="no worker runs: wingman worker")
+        out.table(workers, ("worker", "state", "beat", "agents"), empty="no worker runs: wingman worker")
         rules = [plain(rule) | {"held": str(rule.target)} for rule in seen.rules]
         if rules:
+            out.line("")
             out.table(rules, ("held", "mode", "by", "reason"))
         return 0
 
     return with_client(common, work)
+
+
+def _memory(used: int, limit: int) -> str:
+    mib = f"{used / 2**20:.0f} MiB"
+    return f"{mib} of {limit / 2**20:.0f} MiB, {used / limit:.0%}" if limit else f"{mib}, no limit"
+
+
+def _crew(agents: Iterable[str], everyone: set[str]) -> list[str]:
+    """The agents of one worker; a long list that leaves nobody out is `all`."""
+    names = list(agents)
+    return ["all"] if everyone and everyone <= set(names) else names
 
 
 def _control(verb: str, target: str, reason: str, actor: str, common: Common) -> int:

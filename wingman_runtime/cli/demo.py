@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from wingman_runtime.cli.common import DEFAULT, Common
+from wingman_runtime.cli.common import DEFAULT, Common, called
 from wingman_runtime.cli.out import Out, note, style_of
 from wingman_runtime.errors import ConflictError, WingmanError
 
@@ -58,7 +58,7 @@ def demo(
     asyncio.run(_demo(project, workers, show))
     right = len(show.rows) - show.wrong
     note(f"\n{right} of {len(show.rows)} as they should be, {time.monotonic() - began:.1f} s")
-    note(f"look around: cd {folder} && wingman audit tail -n 50")
+    note(f"look around: {called()} --project {folder} audit tail -n 50")
     if common.json:
         show.out.data(show.rows)
     return 1 if show.wrong else 0

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from wingman_runtime.cli.common import DEFAULT, Common, actor_of
+from wingman_runtime.cli.common import DEFAULT, Common, actor_of, called
 from wingman_runtime.cli.out import Out, note
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wingman_runtime.project.load import LoadedProject, Project
 
 _OUTCOME = "AuditStamped"
+_EXAMPLES = 3
 
 
 def dev(
@@ -90,10 +91,10 @@ async def _tell(project: Project, out: Out) -> None:
         out.stream(_plain(record), _line(record))
         if record.event_type == "ApprovalRequested" and not out.as_json:
             data = record.data().get("event", {}).get("data", {})
-            command = f"wingman approval approve {data.get('approval_id')} --as {_voter(project, data)}"
+            command = f"{called()} approval approve {data.get('approval_id')} --as {_voter(project, data)}"
             note(f"  answer it: {command}")
         if record.event_type == _OUTCOME and not out.as_json:
-            note(f"  see it:    wingman request show {record.request_id} --tree")
+            note(f"  see it:    {called()} request show {record.request_id} --tree")
 
 
 def _plain(record: StoredRecord) -> dict[str, object]:
@@ -124,17 +125,21 @@ def _voter(project: Project, data: dict[str, object]) -> str:
 
 
 def _next(loaded: LoadedProject) -> str:
-    intents = loaded.scopes.intents()
     users = list(loaded.bundle.principals.users)
     who = users[0] if users else "NAME"
-    example = intents[0] if intents else "INTENT"
-    fields = _fields(loaded, example)
-    params = " ".join(f"-p {name}=…" for name in fields)
-    return (
-        "in another terminal:\n"
-        f"  wingman submit {example} {params} --as {who} --wait 10\n"
-        "  wingman request list\n"
-        "  wingman pause all --reason 'a look around'   and   wingman resume all --reason done"
+    submits = []
+    for intent in loaded.scopes.intents()[:_EXAMPLES] or ["INTENT"]:
+        params = "".join(f"-p {name}=… " for name in _fields(loaded, intent))
+        submits.append(f"  {called()} submit {intent} {params}--as {who} --wait 60")
+    return "\n".join(
+        [
+            "in another terminal:",
+            *submits,
+            f"  {called()} request list",
+            f"  {called()} pause all --reason 'a look around'",
+            f"  {called()} resume all --reason done",
+            "every event is told here as it happens; Ctrl-C ends it",
+        ]
     )
 
 

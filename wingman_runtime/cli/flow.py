@@ -51,7 +51,11 @@ def check(
         for one in (*problems, *found):
             out.line(str(one))
     wrong = len(problems) + len(found)
-    note(f"{wrong} problem{'s' if wrong > 1 else ''}" if wrong else f"{len(chosen)} flow(s) sound")
+    note(
+        f"{wrong} problem{'s' if wrong > 1 else ''}"
+        if wrong
+        else f"sound: {', '.join(sorted(flow.name for flow in chosen))}"
+    )
     return 2 if wrong else 0
 
 

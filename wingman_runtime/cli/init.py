@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from wingman_runtime.cli.common import DEFAULT, Common
+from wingman_runtime.cli.common import DEFAULT, Common, called
 from wingman_runtime.cli.out import note
 
 
@@ -38,6 +38,6 @@ def init(
     for path in files:
         out.line(str(folder / path))
     steps = [] if folder.resolve() == Path.cwd() else [f"cd {folder}"]
-    steps += ["wingman config check", "wingman dev"]
+    steps += [f"{called()} config check", f"{called()} dev"]
     note("next:\n" + "\n".join(f"  {step}" for step in steps))
     return 0

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import sys
+import textwrap
+
 from wingman_runtime.cli.common import Common
 from wingman_runtime.errors import NotFoundError
 
@@ -27,5 +32,23 @@ def show_tree(request_id: str, common: Common) -> int:
     if common.json:
         out.data(tree)
     else:
-        out.line(render_text(tree).rstrip("\n"))
+        text = render_text(tree).rstrip("\n")
+        out.line(wrapped(text, shutil.get_terminal_size().columns) if sys.stdout.isatty() else text)
     return 0
+
+
+def wrapped(text: str, columns: int) -> str:
+    """A drawn tree for a narrow terminal: what does not fit goes on below, inside the same branch."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        lead = _LEAD.match(line)
+        drawn = lead.group(0) if lead else ""
+        below = drawn.translate(_BELOW)
+        width = max(columns - len(drawn), 24)
+        first, *rest = textwrap.wrap(line[len(drawn) :], width, break_on_hyphens=False) or [""]
+        lines += [drawn + first, *(below + part for part in rest)]
+    return "\n".join(lines)
+
+
+_LEAD = re.compile(r"[ │├└─]*[·✓✗]? *")
+_BELOW = str.maketrans({"├": "│", "└": " ", "─": " ", "·": " ", "✓": " ", "✗": " "})

@@ -140,9 +140,16 @@ def render_text(tree: RequestTree, *, decisions: bool = True) -> str:
         lines.append(f"{lead}{'└─ ' if last else '├─ '}{describe(node)}")
         inner = lead + ("   " if last else "│  ")
         notes = inner + ("│  " if node.children else "   ")
-        lines.extend(f"{notes}· {_shown(reason)}" for reason in node.reasons)
+        judged = [reason for judgement in node.decisions for reason in judgement.reasons] if decisions else []
+        lines.extend(
+            f"{notes}· {_shown(reason)}"
+            for reason in node.reasons
+            if not any(reason.endswith(one) for one in judged)  # it stands with its decision, below
+        )
         if decisions:
-            lines.extend(f"{notes}{describe_judgement(judgement)}" for judgement in node.decisions)
+            lines.extend(
+                f"{notes}{describe_judgement(judgement, tree.request_id)}" for judgement in node.decisions
+            )
         for position, child in enumerate(node.children):
             draw(child, inner, last=position == len(node.children) - 1)
 
@@ -171,12 +178,19 @@ def describe(node: Node) -> str:
     return _shown("  ".join(parts))
 
 
-def describe_judgement(judgement: Judgement) -> str:
-    """One decision as a line: what was asked, the answer, and by which policies."""
+def describe_judgement(judgement: Judgement, request_id: str = "") -> str:
+    """One decision as a line: what was asked, the answer, and by which policies, each thing once.
+
+    Args:
+        request_id: of the tree; a resource that is this very request is called so.
+    """
     mark = "✓" if judgement.allow else "✗"
-    by = ", ".join(judgement.policies) or "no policy"
-    why = f": {'; '.join(judgement.reasons)}" if judgement.reasons else ""
-    return _shown(f"{mark} {judgement.action} {judgement.principal} → {judgement.resource} [{by}]{why}")
+    told = "; ".join(judgement.reasons)
+    unsaid = [name for name in judgement.policies if name not in told]
+    by = f" [{', '.join(unsaid) or 'no policy'}]" if unsaid or not judgement.policies else ""
+    resource = "this request" if request_id and request_id in judgement.resource else judgement.resource
+    why = f": {told}" if told else ""
+    return _shown(f"{mark} {judgement.action} {judgement.principal} → {resource}{by}{why}")
 
 
 def _node(row: RecordLike, data: dict[str, Any]) -> Node:

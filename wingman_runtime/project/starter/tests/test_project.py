@@ -19,6 +19,13 @@ def test_a_greeting_is_sent() -> None:
     assert "WordsCounted" in result.events
 
 
+def test_a_notice_waits_for_an_approver() -> None:
+    notice = {"title": "party", "text": "Friday, 4 pm"}
+    result = run(PROJECT, "notice.post", notice, actor="alice", approve_as="bob")
+    assert result.outcome == "completed"
+    assert result.response.granted_by == "people:bob"
+
+
 def test_who_has_no_rights_sends_nothing() -> None:
     result = run(PROJECT, "greeting.send", {"to": "ada", "text": "hi"}, actor="mallory")
     assert result.outcome == "denied"

@@ -177,7 +177,7 @@ async def test_a_late_result_is_kept_beside_and_offered(house: House) -> None:
 
 
 async def test_only_the_owner_of_the_step_may_intend(house: House) -> None:
-    """A zombie, a stranger, and a copy of the entry put there from outside are fenced."""
+    """A zombie and a stranger are fenced; a copy of the entry put there from outside is unlogged."""
     h = await hands(house)
     first = effect(h.entry)
     assert await h.refusal(first, worker="w2") == "fenced"
@@ -186,7 +186,7 @@ async def test_only_the_owner_of_the_step_may_intend(house: House) -> None:
         "ty", "Next", "f", "story", "b", "{}",
     )  # fmt: skip
     copy = await house.take("b")
-    assert await h.refusal(first, entry=copy) == "fenced"
+    assert await h.refusal(first, entry=copy) == "unlogged"
     await house.call("XDEL", house.store.keys(0).inbox("b"), copy.entry_id)
     await inbox.reclaim(house.store, 0, "b", "w2", idle_ms=0, count=10)
     assert await h.refusal(first) == "fenced"

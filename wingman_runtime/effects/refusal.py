@@ -12,6 +12,7 @@ _REFUSALS: Final = {
     "approval": "there is no valid approval of this plan",
     "cut": "the request is being wound up",
     "missing": "the request, or the effect to undo, is not there any more",
+    "undoing": "another call has undone it, or is about to",
 }
 
 
@@ -21,7 +22,7 @@ class NotDone:
 
     Attributes:
         denied: policy, manifest or approval said no.
-        stop: the work is no longer ours to do; ``error`` is ``held`` or ``fenced``.
+        stop: the work is no longer ours to do; ``error`` is ``held``, ``fenced`` or ``unlogged``.
     """
 
     error: str
@@ -31,7 +32,7 @@ class NotDone:
 
 def refused_intent(reason: str) -> NotDone:
     """The store's refusal of an intent."""
-    if reason in ("fenced", "held"):
+    if reason in ("fenced", "held", "unlogged"):
         return NotDone(reason, stop=True)
     return NotDone(_REFUSALS.get(reason, reason), denied=reason == "approval")
 

@@ -101,7 +101,8 @@ def bury(step: Step, error: str) -> StepResult:
 
 def quarantine(step: Step, anomaly: str, error: str) -> StepResult:
     """Bury an entry that belongs to no step of any request: loudly, and without touching one."""
-    body = orjson.dumps({**_by(step), **_what(step), "anomaly": anomaly, "error": error})
+    named = {**_by(step), **_what(step), "request": step.entry.request_id}
+    body = orjson.dumps({**named, "anomaly": anomaly, "error": error})
     return StepResult(step.entry, "bury", records=(("anomaly", body),), why=body, size=len(body))
 
 

@@ -226,7 +226,9 @@ class Desk:
             return self._failed(step, "undeclared_emit", f"{names[0]} is not among its refusals")
         approval = None if isinstance(outcome, Done | Forward | Perform) else outcome.approval
         if approval is not None and not may_write(approval, names, self._manifest.needs):
-            told = f"{', '.join(names) or 'nothing'} gives no ground to write the approval as {approval.status}"
+            told = (
+                f"{', '.join(names) or 'nothing'} gives no ground to write the approval as {approval.status}"
+            )
             return self._failed(step, "approval_denied", told)
         judge = self._lawbook.judge
         flow = step.flow.name if step.flow else ""

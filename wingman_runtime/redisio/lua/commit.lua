@@ -44,6 +44,8 @@ local function check(m)
     local other = have[2] and have[2] ~= m.r
     if other or (tonumber(have[1]) or 0) ~= m.ap.v or versions[m.ap.id] then return { 'conflict', m.ap.id } end
   end
+  -- Flows stored before this row existed have the default.
+  if #m.em > (tonumber(meta(s, 'fan_out')) or 16) then return { 'over_budget', 'fan_out' } end
   local spent = budgets[m.r] or s.events
   for _, e in ipairs(m.em) do
     local route = route_of(s, agent, e.ty)
@@ -143,6 +145,11 @@ for i, m in ipairs(H.msgs) do
         'fd', f.fd or '', 't', f.t or '', 'ph', f.ph or '0', 'n', before + m.deliveries, 'b', f.b or '', 'why', body(m.why))
       if m.stray then
         for _, record in ipairs(m.lg) do append(record[1], '', body(record[2])) end
+        -- The system event that a step would have sent is not sent for a stray: this is its record.
+        if #m.lg == 0 then
+          append('anomaly', '', '{"anomaly":"stray","entry":' .. cjson.encode({ agent = agent, entry = m.e,
+            event_id = m.ev, event_type = m.ty, request = m.r }) .. ',"why":' .. body(m.why) .. '}')
+        end
       else
         write_done(m)
       end

@@ -4,8 +4,8 @@ local H = cjson.decode(ARGV[1])
 local key = reqkey(H.r) .. ':fx'
 if pending(H.agent, H.e) ~= H.worker then return { 'refused', 'fenced', 0 } end
 local s = load(H.r)
-if not s then return { 'refused', 'missing', 0 } end
-if step_of(H.r, H.ev, H.agent) ~= '@' .. H.e then return { 'refused', 'fenced', 0 } end
+if not s then return { 'refused', 'unlogged', 0 } end
+if step_of(H.r, H.ev, H.agent) ~= '@' .. H.e then return { 'refused', 'unlogged', 0 } end
 local entry = entry_fields(inbox(H.agent), H.e)
 if not entry then return { 'refused', 'fenced', 0 } end
 if s.status == 'ended' then return { 'refused', 'cut', 0 } end
@@ -35,7 +35,15 @@ if H.kind == 'apply' then
   call('HSET', P .. ':apr:' .. H.apr, 'used', H.ev)
 else
   local undone = call('HGET', key, H.undoes .. ':m')
-  if not undone or cjson.decode(undone).st ~= 'done' then return { 'refused', 'missing', 0 } end
+  local u = undone and cjson.decode(undone)
+  if not u or u.st ~= 'done' then return { 'refused', 'missing', 0 } end
+  -- One undoing at a time: another may try only once this one is known to have failed.
+  if u.by and u.by ~= H.id then
+    local other = call('HGET', key, u.by .. ':m')
+    if other and cjson.decode(other).st ~= 'failed' then return { 'refused', 'undoing', 0 } end
+  end
+  u.by = H.id
+  call('HSET', key, H.undoes .. ':m', cjson.encode(u))
 end
 local seq = m and m.seq or call('HINCRBY', reqkey(H.r), 'fxseq', 1)
 call('HSET', key, H.id, ARGV[2], H.id .. ':m', cjson.encode({ st = 'intent', seq = seq, n = attempt,

@@ -15,6 +15,7 @@ import structlog
 from wingman_runtime.contracts.ids import partition_of
 from wingman_runtime.errors import BackendUnreachableError, ContractError, WingmanError
 from wingman_runtime.redisio import state
+from wingman_runtime.redisio.ending import cancelled
 from wingman_runtime.redisio.outcomes import last_id, read_outcomes
 from wingman_runtime.redisio.store import Store
 
@@ -55,9 +56,7 @@ class Waiter:
                     del self._waiting[request_id]
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancelled(self._tasks)
         self._tasks.clear()
         for futures in list(self._waiting.values()):
             for future in list(futures):

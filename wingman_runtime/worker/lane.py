@@ -25,6 +25,7 @@ from wingman_runtime.contracts.control import ControlMode, ControlRecord
 from wingman_runtime.errors import AdmissionClosedError, BackendError
 from wingman_runtime.redisio import inbox
 from wingman_runtime.redisio.commit import StepResult, Verdict, commit
+from wingman_runtime.redisio.ending import cancelled
 from wingman_runtime.redisio.inbox import Entry
 from wingman_runtime.redisio.store import Store
 from wingman_runtime.worker.desk import Desk, Finished
@@ -123,11 +124,11 @@ class Lane:
         try:
             done, _ = await asyncio.wait([filing, *loops, stopped], return_when=asyncio.FIRST_COMPLETED)
             self._stopping = True
-            await self._cancelled(loops)
+            await cancelled(loops)
             if filing not in done:
                 await self._drain(grace)
         finally:
-            await self._cancelled([stopped, filing, *loops])
+            await cancelled([stopped, filing, *loops])
             await self._give_back()
         for task in done - {stopped}:
             task.result()
@@ -311,23 +312,21 @@ class Lane:
 
     async def _give_back(self) -> None:
         """Release what is left, the replies that nobody read included, and leave the group."""
-        await self._cancelled([held.task for held in self._in_hand.values() if held.task is not None])
+        await cancelled([held.task for held in self._in_hand.values() if held.task is not None])
         if self.abandoned:
             return
         try:
-            left = await inbox.mine(
-                self._store, self.partition, self.agent, self._worker, count=self._limits.slots * 2
-            )
-            entries = [entry.entry_id for entry in left]
-            if entries:
-                await inbox.release(self._store, self.partition, self.agent, self._worker, entries)
-            await inbox.leave(self._store, self.partition, self.agent, self._worker)
+            # The server may still answer a read we gave up, after the first look: then leaving is refused.
+            for _ in range(_TRIES):
+                left = await inbox.mine(
+                    self._store, self.partition, self.agent, self._worker, count=self._limits.slots * 2
+                )
+                entries = [entry.entry_id for entry in left]
+                if entries:
+                    await inbox.release(self._store, self.partition, self.agent, self._worker, entries)
+                if await inbox.leave(self._store, self.partition, self.agent, self._worker):
+                    break
         except Exception as error:
             # Its idle time will give the rest to another worker; that costs a delivery, never an entry.
             _LOG.warning("not given back", agent=self.agent, error=str(error))
         self._in_hand.clear()
-
-    async def _cancelled(self, tasks: list[asyncio.Task[Any]]) -> None:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -27,6 +27,7 @@ from wingman_runtime.effects.perform import Performer
 from wingman_runtime.errors import AdmissionClosedError, BackendError
 from wingman_runtime.project.agents import MountedAgent
 from wingman_runtime.redisio import control, inbox, timers
+from wingman_runtime.redisio.ending import cancelled
 from wingman_runtime.redisio.store import Store
 from wingman_runtime.worker.desk import Desk
 from wingman_runtime.worker.heartbeat import Heartbeat
@@ -136,9 +137,7 @@ class Worker:
                 for lane in self.lanes:
                     group.create_task(lane.run(stop, self.times.grace))
         finally:
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+            await cancelled(beside)
             await heartbeat.stop()
             self._threads.shutdown(wait=False, cancel_futures=True)
             _LOG.info("worker stopped", worker=self.name)

@@ -27,6 +27,7 @@ VerdictKind = Literal[
     "conflict",  # the approval changed since it was read
     "refused_emit",  # the flow has no such route from this agent; detail is the event type
     "over_budget",  # depth or number of events; detail says which
+    "uncommittable",  # no verdict of the script: the worker could not even ask; detail is the error
 ]
 
 

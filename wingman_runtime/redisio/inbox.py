@@ -30,7 +30,8 @@ class Entry:
 
 
 def _number(value: bytes | None) -> int:
-    return int(value) if value is not None and value.isdigit() else 0
+    # Bounded: what was put there from outside may be a number that no JSON header can carry.
+    return int(value) if value is not None and len(value) <= 9 and value.isdigit() else 0
 
 
 def _entry(partition: int, agent: str, entry_id: Any, fields: Any, deliveries: int) -> Entry:
@@ -92,10 +93,13 @@ async def release(store: Store, partition: int, agent: str, worker: str, entries
 
 
 async def reclaim(
-    store: Store, partition: int, agent: str, worker: str, *, idle_ms: int, count: int
+    store: Store, partition: int, agent: str, worker: str, *, idle_ms: int, count: int, own: bool = False
 ) -> list[Entry]:
-    """Take over entries that have been idle for ``idle_ms``; each counts one more delivery."""
-    rows = await store.run("claims", partition, "reclaim", agent, worker, idle_ms, count)
+    """Take over entries that have been idle for ``idle_ms``; each counts one more delivery.
+
+    With ``own`` also those pending to ``worker`` itself: for a caller that renews whatever it has in hand.
+    """
+    rows = await store.run("claims", partition, "reclaim", agent, worker, idle_ms, count, int(own))
     return [_entry(partition, agent, entry_id, fields, int(times)) for entry_id, times, fields in rows]
 
 

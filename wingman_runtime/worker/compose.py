@@ -213,7 +213,8 @@ def _by(step: Step) -> dict[str, Any]:
 
 
 def _what(step: Step) -> dict[str, Any]:
-    return {"event_id": step.entry.event_id, "event_type": step.entry.event_type}
+    # Cut: what was put there from outside may be of any length.
+    return {"event_id": step.entry.event_id[:100], "event_type": step.entry.event_type[:100]}
 
 
 def _prefix(step: Step, *, refusal: bool = False, decisions: bool = True) -> bytes:

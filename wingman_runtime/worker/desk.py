@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -28,7 +27,7 @@ from wingman_runtime.contracts.control import ControlMode, ControlRecord
 from wingman_runtime.contracts.event import Event, EventCatalog
 from wingman_runtime.contracts.outcome import AgentOutcome, Done, Emit, Forward, Perform, Refuse, Wait
 from wingman_runtime.effects.perform import Errand, Performer
-from wingman_runtime.errors import BackendError, ContractError
+from wingman_runtime.errors import AdmissionClosedError, BackendError, ContractError
 from wingman_runtime.project.agents import MountedAgent
 from wingman_runtime.redisio.commit import StepResult, Verdict
 from wingman_runtime.redisio.inbox import Entry
@@ -38,6 +37,7 @@ from wingman_runtime.worker.compose import Step
 from wingman_runtime.worker.lawbook import Lawbook
 from wingman_runtime.worker.ports import PortRack, StepPolicy
 from wingman_runtime.worker.tables import FlowTables
+from wingman_runtime.worker.threads import AgentThreads
 
 _LOG = structlog.get_logger(__name__)
 
@@ -77,7 +77,7 @@ class Desk:
         lawbook: Lawbook,
         performer: Performer,
         control: Callable[[int], ControlRecord],
-        threads: Executor,
+        threads: AgentThreads,
         worker: str,
     ) -> None:
         self._agent = agent
@@ -107,11 +107,12 @@ class Desk:
         )
         if entry.deliveries > self._manifest.retry.attempts:
             lost = f"delivered {entry.deliveries - 1} times and never finished: its worker died or hung"
-            return Finished(compose.bury(step, lost))
+            return self._buried(step, lost)
         try:
             event = self._decoded(entry)
-        except ContractError as error:
-            return Finished(compose.bury(step, str(error)))
+        except Exception as error:  # a validator of a project's own event may raise anything
+            told = str(error) if isinstance(error, ContractError) else f"{type(error).__name__}: {error}"
+            return self._buried(step, told)
         step = replace(step, event=event)
         rule = self._control(entry.partition).covering(
             agent=entry.agent,
@@ -151,9 +152,19 @@ class Desk:
                 why = {"gone": "its request is gone", "unlogged": "no commit ever delivered this event"}
                 _LOG.error("quarantined", anomaly=verdict.kind, agent=entry.agent, event_id=entry.event_id)
                 return Finished(compose.quarantine(bare, verdict.kind, why[verdict.kind]))
+            case "uncommittable":
+                return self._buried(bare, f"its result cannot be committed: {verdict.detail}")
             case _:
                 _LOG.warning("let go", verdict=verdict.kind, agent=entry.agent, entry=entry.entry_id)
                 return None
+
+    def _buried(self, step: Step, error: str) -> Finished:
+        try:
+            return Finished(compose.bury(step, error[:2000]))
+        except Exception as problem:
+            # Its fields do not even fit the envelope of the event that would say so.
+            _LOG.error("quarantined", agent=step.agent, entry=step.entry.entry_id, error=str(problem))
+            return Finished(compose.quarantine(step, "malformed", error[:2000]))
 
     def _decoded(self, entry: Entry) -> Event[Any]:
         if entry.event_type not in self._manifest.consumes:
@@ -173,7 +184,7 @@ class Desk:
                 if done is None or isinstance(done, Finished):
                     return done
                 outcome = done
-        except BackendError:
+        except (BackendError, AdmissionClosedError):
             raise
         except Exception as error:
             return self._attempt_failed(step, error)
@@ -182,14 +193,28 @@ class Desk:
 
     async def _called(self, event: Event[Any], policy: StepPolicy, partition: int) -> AgentOutcome:
         ports = self._rack.pick(self._manifest.needs, policy, partition)
-        async with asyncio.timeout(self._manifest.timeout.total_seconds()):
-            if self._agent.is_async:
-                outcome = await self._agent.function(event, **ports)
-            else:
-                call = partial(self._agent.function, event, **ports)
-                outcome = await asyncio.get_running_loop().run_in_executor(self._threads, call)
-        answer: AgentOutcome = outcome
-        return answer
+        call = partial(self._agent.function, event, **ports)
+        outcome: AgentOutcome
+        try:
+            async with asyncio.timeout(self._manifest.timeout.total_seconds()):
+                outcome = await (call() if self._agent.is_async else self._in_thread(call))
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # Raised by the agent itself: taken for a cancellation of ours, it would leave the entry in hand.
+            raise RuntimeError("the agent raised CancelledError") from error
+        except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:
+            raise RuntimeError(f"the agent raised {type(error).__name__}") from error
+        return outcome
+
+    async def _in_thread(self, call: Callable[[], Any]) -> Any:
+        future = self._threads.submit(call)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            self._threads.give_up(future)
+            raise
 
     async def _performed(
         self, step: Step, event: Event[Any], perform: Perform, policy: StepPolicy

@@ -22,7 +22,12 @@ import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from wingman_runtime.contracts.control import ControlMode, ControlRecord
-from wingman_runtime.errors import AdmissionClosedError, BackendError
+from wingman_runtime.errors import (
+    AdmissionClosedError,
+    BackendError,
+    BackendRefusedError,
+    BackendUnreachableError,
+)
 from wingman_runtime.redisio import inbox
 from wingman_runtime.redisio.commit import StepResult, Verdict, commit
 from wingman_runtime.redisio.ending import cancelled
@@ -33,7 +38,8 @@ from wingman_runtime.worker.lawbook import Lawbook
 
 _LOG = structlog.get_logger(__name__)
 _TRIES = 8
-_AWAY = (BackendError, AdmissionClosedError)
+_LATER = (BackendUnreachableError, BackendRefusedError, AdmissionClosedError)
+_NAP, _LONGEST_NAP = 0.1, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +145,8 @@ class Lane:
         return rule is not None and rule.mode is not ControlMode.HALT_COMPENSATE
 
     async def _fetching(self) -> None:
-        while True:
+        nap = _NAP
+        while not self._stopping:
             if self.held() or self._lawbook.judge is None:
                 await asyncio.sleep(0.05)
                 continue
@@ -160,7 +167,11 @@ class Lane:
             except Exception as error:
                 # A reply may have been lost with entries in it: they are pending to us and nobody knows.
                 await self._recovered(error)
+                # What answers and still refuses the read (rights, no free connection) must not spin.
+                await asyncio.sleep(nap)
+                nap = min(nap * 2, _LONGEST_NAP)
                 continue
+            nap = _NAP
             for entry in entries:
                 self._take(entry)
 
@@ -174,7 +185,12 @@ class Lane:
                 self._store, self.partition, self.agent, self._worker, count=self._limits.slots
             )
 
-        for entry in await self._patiently(look):
+        try:
+            found = await self._patiently(look)
+        except Exception:
+            _LOG.exception("cannot look for what a lost reply held", agent=self.agent)
+            return
+        for entry in found:
             if entry.entry_id not in self._in_hand:
                 self._take(entry)
 
@@ -197,14 +213,18 @@ class Lane:
             self._finished.append(finished)
             self._ready.set()
 
-    async def _patiently(self, call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    async def _patiently(
+        self,
+        call: Callable[[], Coroutine[Any, Any, Any]],
+        errors: tuple[type[Exception], ...] = (BackendError, AdmissionClosedError),
+    ) -> Any:
         """Repeat what could not reach the server; an entry does not lose an attempt to it."""
         try:
             return await call()
-        except _AWAY as error:
+        except errors as error:
             _LOG.warning("server away", agent=self.agent, error=str(error))
         async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(_AWAY),
+            retry=retry_if_exception_type(errors),
             wait=wait_random_exponential(multiplier=0.1, max=2.0),
             reraise=True,
         ):
@@ -231,9 +251,20 @@ class Lane:
 
     async def _file(self, batch: list[Finished]) -> None:
         results: list[StepResult] = [finished.result for finished in batch]
-        epoch, verdicts = await self._patiently(
-            lambda: commit(self._store, self.partition, self.agent, self._worker, results)
-        )
+        try:
+            epoch, verdicts = await self._patiently(
+                lambda: commit(self._store, self.partition, self.agent, self._worker, results), _LATER
+            )
+        except Exception as error:
+            # The server answers, and not to this: find the one that cannot be committed.
+            if len(batch) > 1:
+                for finished in batch:
+                    await self._file([finished])
+                return
+            entry = results[0].entry
+            _LOG.exception("cannot be committed", agent=self.agent, entry=entry.entry_id)
+            self._filed(batch[0], Verdict("uncommittable", str(error)[:500]))
+            return
         self._seen_epoch(epoch)
         for finished, verdict in zip(batch, verdicts, strict=True):
             self._filed(finished, verdict)
@@ -262,12 +293,12 @@ class Lane:
     async def _keeping(self) -> None:
         """Renew, reclaim, and look for what a lost reply hid; often enough for the idle time."""
         pause = min(max(self._limits.claim_idle / 4, 0.1), 5.0)
-        while True:
+        while not self._stopping:
             await asyncio.sleep(pause)
             try:
                 await self._renew()
                 await self._reclaim()
-            except _AWAY as error:
+            except Exception as error:
                 _LOG.warning("claims not kept", agent=self.agent, error=str(error))
 
     async def _renew(self) -> None:
@@ -296,6 +327,8 @@ class Lane:
             self._worker,
             idle_ms=int(self._limits.claim_idle * 1000),
             count=free,
+            # What is ours and idle is in nobody's hand: a reply was lost, or the desk let it go.
+            own=True,
         )
         for entry in entries:
             if entry.entry_id not in self._in_hand:

@@ -15,7 +15,6 @@ import os
 import secrets
 import socket
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +35,7 @@ from wingman_runtime.worker.lawbook import Lawbook
 from wingman_runtime.worker.overdue import post_overdue
 from wingman_runtime.worker.ports import PortRack
 from wingman_runtime.worker.tables import FlowTables
+from wingman_runtime.worker.threads import AgentThreads
 from wingman_runtime.worker.watch import Watch
 
 _LOG = structlog.get_logger(__name__)
@@ -81,7 +81,7 @@ class Worker:
         self.times = times
         self._control = [ControlRecord() for _ in range(store.partitions)]
         self._refresh = [asyncio.Event() for _ in range(store.partitions)]
-        self._threads = ThreadPoolExecutor(max_workers=limits.slots, thread_name_prefix="agent")
+        self._to_unpark = [True] * store.partitions
         self.lanes: list[Lane] = []
         for agent in self._agents:
             desk = Desk(
@@ -92,7 +92,7 @@ class Worker:
                 lawbook=lawbook,
                 performer=performer,
                 control=self._control.__getitem__,
-                threads=self._threads,
+                threads=AgentThreads(agent.name, limits.slots * store.partitions),
                 worker=self.name,
             )
             self.lanes += [self._lane(desk, agent.name, n, limits) for n in range(store.partitions)]
@@ -139,7 +139,6 @@ class Worker:
         finally:
             await cancelled(beside)
             await heartbeat.stop()
-            self._threads.shutdown(wait=False, cancel_futures=True)
             _LOG.info("worker stopped", worker=self.name)
 
     def abandon(self) -> None:
@@ -176,8 +175,12 @@ class Worker:
         had_judge = self._lawbook.judge is not None
         self._lawbook.turn_to(record.policy)
         if changed or (self._lawbook.judge is not None and not had_judge):
+            self._to_unpark[partition] = True
+        if self._to_unpark[partition]:
+            # Remembered until it is done: a server that is away just now must not leave work parked.
             for agent in self.agents:
                 await inbox.unpark(self._store, partition, agent)
+            self._to_unpark[partition] = False
 
     async def _every(self, seconds: float, call: Any) -> None:
         while True:
@@ -185,4 +188,7 @@ class Worker:
                 await call()
             except _AWAY as error:
                 _LOG.warning("skipped", what=getattr(call, "__qualname__", ""), error=str(error))
+            except Exception:
+                # A heartbeat or watch that ended of one odd entry would be a guard that fell asleep.
+                _LOG.exception("skipped", what=getattr(call, "__qualname__", ""))
             await asyncio.sleep(seconds)

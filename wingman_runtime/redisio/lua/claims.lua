@@ -1,5 +1,5 @@
 -- claims: renew, release, list and reclaim pending entries; each acts only for the owner, or past the idle
--- time. ARGV: verb, agent, worker, then entries (renew, release), idle ms and count (reclaim), count (mine).
+-- time. ARGV: verb, agent, worker, then entries (renew, release), idle ms, count and own (reclaim), count (mine).
 local verb, agent, worker = ARGV[1], ARGV[2], ARGV[3]
 local stream = inbox(agent)
 if verb == 'renew' then
@@ -39,7 +39,7 @@ elseif verb == 'reclaim' then
     local rows = call('XPENDING', stream, GROUP, 'IDLE', idle, from, '+', count)
     for _, row in ipairs(rows) do
       from = '(' .. row[1]
-      if row[2] ~= worker and #out < count then
+      if (row[2] ~= worker or ARGV[6] == '1') and #out < count then
         local got = call('XCLAIM', stream, GROUP, worker, idle, row[1])
         if #got == 0 or not got[1][2] then
           vanished(agent, row[1], row[2])

@@ -2,7 +2,7 @@
 
 A Hypothesis state machine drives three workers, an operator and a client against the embedded server, and
 holds what the server has against a small model. The same examples every time (`derandomize`), so that a
-failure is the change's and not the day's; `--hypothesis-profile=long` takes new ones, and many (see conftest).
+failure is the change's and not the day's; `--hypothesis-profile=long` takes new ones, and many (conftest).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from wingman_runtime.redisio.inbox import Entry
 from wingman_runtime.redisio.store import text
 
 CI = settings(
-    max_examples=60,
-    stateful_step_count=40,
+    max_examples=90,
+    stateful_step_count=30,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
@@ -96,12 +96,16 @@ class Scripts(RuleBasedStateMachine):
 
         return self.loop.run(waited())
 
-    @initialize(need=st.sampled_from((1, 2, 3)))
-    def begin(self, need: int) -> None:
+    @initialize(need=st.sampled_from((1, 2, 3)), count=st.integers(1, 3))
+    def begin(self, need: int, count: int) -> None:
         wire.ask(self.server.socket, "FLUSHALL", "ASYNC", password=self.server.password)
         self.house = self.run(
             self.stack.enter_async_context(open_house(self.server.url, need=need, events=30))
         )
+
+        for _ in range(count):
+            self.submit()
+        self.run(self.house.forward())
 
     # A client
 
@@ -160,13 +164,16 @@ class Scripts(RuleBasedStateMachine):
         self.hands.append((worker, entry))
 
     @precondition(lambda self: self.requests)
-    @rule(data=st.data(), worker=st.sampled_from(WORKERS))
-    def work(self, data: st.DataObject, worker: str) -> None:
-        """The usual case, so that requests come far: fetch and answer at once."""
-        for entry in self.fetched(self.busy(data), worker, 4):
-            result = answer(entry, data.draw(st.sampled_from(ANSWERS[entry.agent])))
-            [verdict] = self.run(self.house.commit(result, worker=worker))
-            self.filed(worker, result, verdict)
+    @rule(data=st.data(), worker=st.sampled_from(WORKERS), steps=st.integers(2, 6))
+    def work(self, data: st.DataObject, worker: str, steps: int) -> None:
+        """The usual case, so that requests come far: fetch and answer at once. No pause outlasts it."""
+        for _ in range(steps):
+            for entry in self.fetched(self.busy(data), worker, 4):
+                result = self.result(data, entry)
+                [verdict] = self.run(self.house.commit(result, worker=worker))
+                self.filed(worker, result, verdict)
+        for target in sorted(self.held):
+            self.resume_one(target)
 
     @precondition(lambda self: self.owner)
     @rule(data=st.data(), worker=st.sampled_from(WORKERS), count=st.integers(1, 4))
@@ -254,7 +261,7 @@ class Scripts(RuleBasedStateMachine):
 
     # An operator
 
-    @precondition(lambda self: self.requests and len(self.held) < 2)
+    @precondition(lambda self: self.requests and not self.held)
     @rule(data=st.data())
     def pause(self, data: st.DataObject) -> None:
         targets = ["all", "flow:story", "tenant:demo", "event:Next", *(f"agent:{agent}" for agent in AGENTS)]
@@ -266,7 +273,9 @@ class Scripts(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule(data=st.data())
     def resume(self, data: st.DataObject) -> None:
-        target = data.draw(st.sampled_from(sorted(self.held)))
+        self.resume_one(data.draw(st.sampled_from(sorted(self.held))))
+
+    def resume_one(self, target: str) -> None:
         self.run(self.house.resume(target))
         self.held.remove(target)
 

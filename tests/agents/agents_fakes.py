@@ -13,6 +13,7 @@ from wingman_runtime.contracts.work import (
     Effect,
     EffectStatus,
     Grant,
+    Outcome,
     Plan,
     Risk,
     Scope,
@@ -183,6 +184,10 @@ class FakeApprovals:
 @dataclass
 class FakeLedger:
     rows: tuple[Effect, ...] = ()
+    outcome: Outcome | None = None
+
+    async def decided(self, request_id: str) -> Outcome | None:
+        return self.outcome
 
     async def effects(self, request_id: str) -> tuple[Effect, ...]:
         return tuple(row for row in self.rows if row.request_id == request_id)

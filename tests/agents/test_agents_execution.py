@@ -295,3 +295,11 @@ async def test_event_that_names_no_outcome_is_refused(handler: Handler) -> None:
     """A closing event of another kind must carry its outcome."""
     with pytest.raises(ContractError, match="names its outcome"):
         await audit(handler, UserRequestReceived(request=a_request()))
+
+
+async def test_audit_stamps_the_outcome_that_was_decided(handler: Handler) -> None:
+    """What the request's state holds is the truth, whatever the closing event would suggest."""
+    event = envelope(RequestFailed(agent="executor", cause="budget", reasons=("r",)))
+    ledger = FakeLedger(outcome=Outcome.ROLLBACK_INCOMPLETE)
+    answer = await handler("audit")(event, policy=AUDITOR, ledger=ledger)
+    assert answer.events[0].stamp.outcome is answer.events[0].response.outcome is Outcome.ROLLBACK_INCOMPLETE

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from wingman_runtime.contracts.work import Approval, Effect, Plan, Risk, Scope, WorkRequest
+from wingman_runtime.contracts.work import Approval, Effect, Outcome, Plan, Risk, Scope, WorkRequest
 
 
 class Ref(NamedTuple):
@@ -144,4 +144,8 @@ class Approvals(Protocol):
 class Ledger(Protocol):
     async def effects(self, request_id: str) -> tuple[Effect, ...]:
         """Every effect of the request, oldest intent first."""
+        ...
+
+    async def decided(self, request_id: str) -> Outcome | None:
+        """The outcome the request's state holds as decided; None while it is open."""
         ...

@@ -9,7 +9,7 @@ import orjson
 
 from wingman_runtime.contracts.claims import Claim, IntentAnswer
 from wingman_runtime.contracts.ids import partition_of
-from wingman_runtime.contracts.work import Effect, EffectStatus
+from wingman_runtime.contracts.work import Effect, EffectStatus, Outcome
 from wingman_runtime.redisio.store import Store, text
 
 _LOGGED = ("effect_id", "plan_id", "step", "tool", "args", "resource", "kind", "undoes", "attempt")
@@ -109,6 +109,12 @@ class RedisEffects:
     async def effects(self, request_id: str) -> tuple[Effect, ...]:
         """The ``ledger`` port: the same as `of_request`."""
         return await self.of_request(request_id)
+
+    async def decided(self, request_id: str) -> Outcome | None:
+        """The ``ledger`` port: the outcome that was decided first, whatever the closing event says."""
+        key = self._store.keys(partition_of(request_id)).request(request_id)
+        name = text(await self._store.call("HGET", key, "dec"))
+        return Outcome(name) if name else None
 
     async def _one(self, claim: Claim, effect: Effect) -> Effect:
         key = self._store.keys(claim.partition).effects(claim.request_id)

@@ -218,8 +218,8 @@ class House:
         )
         await self.store.ensure_groups(list(AGENTS))
 
-    def request(self, partition: int = 0, **rest: Any) -> Event[UserRequestReceived]:
-        identity = admission.new_request_id(partition)
+    def request(self, partition: int = 0, *, identity: str = "", **rest: Any) -> Event[UserRequestReceived]:
+        identity = identity or admission.new_request_id(partition)
         data = UserRequestReceived(request=WorkRequest(intent="note", params={"text": "x"}))
         return envelope(identity, data, derive("evt", identity), **rest)
 

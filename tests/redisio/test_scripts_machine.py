@@ -8,6 +8,7 @@ failure is the change's and not the day's; `--hypothesis-profile=long` takes new
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -32,7 +33,7 @@ from wingman_runtime.redisio.inbox import Entry
 from wingman_runtime.redisio.store import text
 
 CI = settings(
-    max_examples=90,
+    max_examples=40,
     stateful_step_count=30,
     deadline=None,
     derandomize=True,
@@ -112,7 +113,8 @@ class Scripts(RuleBasedStateMachine):
     @rule()
     def submit(self) -> None:
         if len(self.requests) < 5:
-            event = self.house.request()
+            # Hypothesis replays: the same steps must give the same ids, and so the same orders.
+            event = self.house.request(identity=f"req_p0_{len(self.requests):032x}")
             self.requests[event.subject] = event
             assert self.admit(event) == event.subject
 
@@ -199,6 +201,7 @@ class Scripts(RuleBasedStateMachine):
     def result(self, data: st.DataObject, entry: Entry) -> StepResult:
         how = data.draw(st.sampled_from(("done",) * 6 + ("retry", "bury", "park")))
         if how == "retry":
+            time.sleep(0.002)  # timers due in the same millisecond would come in another order
             return retry(entry, 0)
         if how == "bury":
             return bury(entry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +14,7 @@ from wingman_runtime.errors import DeniedError, StillPendingError
 
 if TYPE_CHECKING:
     from wingman_runtime.client import Client
+    from wingman_runtime.contracts.work import Approval
 
 app = App(name="approval", help="Look at approvals and vote.")
 Id = Annotated[str, Parameter(help="The approval's id.")]
@@ -39,10 +41,8 @@ def list_(
             | {
                 "intent": one.plan.intent,
                 "risk": one.plan.risk.value,
-                "voted": f"{sum(vote.verdict == 'approve' for vote in one.votes)}/{one.quorum}",
-                "expires": datetime.fromtimestamp(one.expires_at_ms / 1000)
-                .astimezone()
-                .isoformat(" ", "seconds"),
+                "voted": _voted(one),
+                "expires": _expires(one),
             }
             for one in await client.approvals(request_id=request)
         ]
@@ -69,12 +69,24 @@ def show(approval_id: Id, /, *, common: Common = DEFAULT) -> int:
         if common.json:
             out.data(told)
             return 0
-        out.fields({key: value for key, value in told.items() if key not in {"plan", "votes"}})
+        out.fields(
+            {
+                "approval": approval.approval_id,
+                "of": approval.request_id,
+                "asked by": approval.requester,
+                "intent": f"{approval.plan.intent}, risk {approval.plan.risk.value}",
+                "status": f"{approval.status.value}, {_voted(approval)} votes of {', '.join(approval.roles)}",
+                "expires": _expires(approval),
+                "plan": approval.plan_digest,
+            }
+        )
         for step in approval.plan.steps:
             undo = f"undone by {step.compensation}" if step.compensation else "cannot be undone"
-            out.line(f"step {step.index}  {step.tool} {step.args}  risk {step.risk.value}, {undo}")
+            out.line(f"step {step.index}    {step.tool} on {step.resource}, risk {step.risk.value}, {undo}")
+            for name, value in step.args.items():
+                out.line(f"          {name} = {json.dumps(value, ensure_ascii=False)}")
         for vote in approval.votes:
-            out.line(f"vote    {vote.voter} {vote.verdict} {vote.reason}")
+            out.line(f"vote      {vote.voter} {vote.verdict} {vote.reason}".rstrip())
         return 0
 
     return with_client(common, work)
@@ -114,6 +126,15 @@ def deny(
         wingman approval deny apr_… --as bob --reason "not this week"
     """
     return _vote(approval_id, "deny", actor, reason, common)
+
+
+def _voted(approval: Approval) -> str:
+    return f"{sum(vote.verdict == 'approve' for vote in approval.votes)}/{approval.quorum}"
+
+
+def _expires(approval: Approval) -> str:
+    at = datetime.fromtimestamp(approval.expires_at_ms / 1000)
+    return at.astimezone().isoformat(" ", "seconds")
 
 
 def _vote(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _OUTCOME = "AuditStamped"
 _EXAMPLES = 3
+_ALL = 10_000
 
 
 def dev(
@@ -69,10 +70,11 @@ async def _dev(project: Project, workers: int, common: Common) -> None:
             await apply_policy(loaded, server.store, by=who, reason="wingman dev")
         note(f"{project.settings.name}: {server.backend.probe} at {server.backend.where}")
         fleet = Fleet(project.root, [""] * workers, project.settings.times.grace)
+        # Looking from before the first worker runs: nothing that happens from here on is missed.
+        told = asyncio.create_task(_tell(project, out))
         async with fleet.running():
             note(f"{workers} workers; their logs are in {fleet.logs}")
             note(_next(loaded))
-            told = asyncio.create_task(_tell(project, out))
             waiting = asyncio.create_task(stop.wait())
             await asyncio.wait({told, waiting}, return_when=asyncio.FIRST_COMPLETED)
             note("stopping")
@@ -85,9 +87,10 @@ async def _tell(project: Project, out: Out) -> None:
     from wingman_runtime.ledger.query import follow
 
     store = project.settings.audit_store
+    last = 0 if store.is_file() else _ALL
     while not store.is_file():  # noqa: ASYNC110 - the recorder makes it, in another process
         await asyncio.sleep(0.1)
-    async for record in follow(store, last=0):
+    async for record in follow(store, last=last):
         out.stream(_plain(record), _line(record))
         if record.event_type == "ApprovalRequested" and not out.as_json:
             data = record.data().get("event", {}).get("data", {})
@@ -104,13 +107,21 @@ def _plain(record: StoredRecord) -> dict[str, object]:
 
 
 def _line(record: StoredRecord) -> str:
-    data = record.data().get("event", {}).get("data", {})
-    said = data.get("response", {}).get("outcome", "") if record.event_type == _OUTCOME else ""
-    reasons = "; ".join(str(reason) for reason in data.get("reasons", ())[:2])
+    body = record.data()
+    data = body.get("event", {}).get("data", {})
+    told = "; ".join(str(reason) for reason in data.get("reasons", ())[:2])
+    if record.event_type == _OUTCOME:
+        told = data.get("response", {}).get("outcome", "")
+    elif "effect" in body:
+        words = (body["effect"].get(name) for name in ("tool", "resource", "status"))
+        told = " ".join(str(word) for word in words if word)
+    elif not told:
+        names = ("action", "flow", "target", "mode", "note", "error", "anomaly", "reason")
+        told = "  ".join(str(body[name]) for name in names if isinstance(body.get(name), str))
     what = record.event_type or record.kind
     width = max(shutil.get_terminal_size().columns - 48, 30)
-    reasons = reasons if len(reasons) <= width else reasons[: width - 1] + "…"
-    return f"{record.request_id[-8:]:<8}  {record.agent or '-':<13} {what:<22} {said or reasons}".rstrip()
+    told = told if len(told) <= width else told[: width - 1] + "…"
+    return f"{record.request_id[-8:] or '-':<8}  {record.agent or '-':<13} {what:<22} {told}".rstrip()
 
 
 def _voter(project: Project, data: dict[str, object]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,9 +13,10 @@ from wingman_runtime.contracts.manifest import Manifest
 from wingman_runtime.errors import ConfigError, FlowError, ManifestError, PolicyError, ToolDeclarationError
 from wingman_runtime.flow.check import check_flow
 from wingman_runtime.flow.compile import CompiledFlow, compile_flow
+from wingman_runtime.flow.facts import Facts
 from wingman_runtime.flow.finding import Finding
 from wingman_runtime.flow.load import load_flow
-from wingman_runtime.flow.model import Flow, Limits
+from wingman_runtime.flow.model import DISPATCHER, Flow, Limits, RouteSpec
 from wingman_runtime.project.agents import MountedAgent, collect_events, mount_agents, with_reference
 from wingman_runtime.project.find import find_root, reference_root
 from wingman_runtime.settings import Settings
@@ -169,6 +170,8 @@ class Project:
         findings = [_finding(problem) for problem in problems]
         for flow in sources.values():
             findings += check_flow(flow, manifests, catalog)
+        if not findings:
+            findings += _idle(agents, sources.values(), manifests)
         if findings or bundle is None or tools is None or scopes is None or planners is None:
             return None, findings
         flows = {name: compile_flow(flow, manifests) for name, flow in sources.items()}
@@ -213,6 +216,35 @@ def _check_names(
             names = sorted(path.name for path in policies.glob("*.cedar"))
             hint = suggestion(manifest.gate, names) or f"write {shown(policies / manifest.gate)}"
             problems.append(ManifestError(f"no gate {manifest.gate!r}", where=at.where("gate"), hint=hint))
+
+
+def _idle(
+    agents: Mapping[str, MountedAgent], flows: Iterable[Flow], manifests: Mapping[str, Manifest]
+) -> list[Finding]:
+    """Agents of the project's own that no flow leads to: most likely a line was forgotten."""
+    known = list(flows)
+    used = {DISPATCHER, *(name for flow in known for name in Facts(flow, manifests).agents())}
+    return [
+        Finding(
+            "flow/idle-agent",
+            f"no flow leads to {agent.name}: it would never be called",
+            agent.manifest_at.where("consumes"),
+            _line_for(agent, known),
+        )
+        for agent in agents.values()
+        if not agent.shipped and agent.name not in used
+    ]
+
+
+def _line_for(agent: MountedAgent, flows: Iterable[Flow]) -> str:
+    """The line that would bring an event to the agent, as it should read."""
+    for flow in flows:
+        for event in agent.manifest.consumes:
+            route = flow.routes.get(event)
+            if route is not None and route == RouteSpec(to=route.to):
+                line = f"{event}: [{', '.join((*route.to, agent.name))}]"
+                return f"write `{line}` in {flow.where('routes', event)}, or remove the agent's folder"
+    return f"name {agent.name} in a route of config/flows, or remove the agent's folder"
 
 
 def _finding(problem: ConfigError) -> Finding:

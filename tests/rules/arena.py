@@ -235,10 +235,10 @@ class Arena:
 
         await self.until(empty, "the inboxes are empty")
 
-    async def until(self, true: Callable[[], Awaitable[Any]], what: str, patience: float = PATIENCE) -> None:
-        deadline = asyncio.get_running_loop().time() + patience
+    async def until(self, true: Callable[[], Awaitable[Any]], what: str) -> None:
+        deadline = asyncio.get_running_loop().time() + PATIENCE
         while not await true():
-            assert asyncio.get_running_loop().time() < deadline, f"not in {patience:g} s: {what}"
+            assert asyncio.get_running_loop().time() < deadline, f"not in {PATIENCE:g} s: {what}"
             await asyncio.sleep(0.02)
 
     def effects(self) -> list[str]:

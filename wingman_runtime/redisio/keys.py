@@ -11,7 +11,7 @@ derive the rest from it (docs/adr/0003).
     P:log                stream until recorded       scripts  the gapless log
     P:logseq             int    for ever             scripts  the last log number given out
     P:outcomes           stream 10 s                 scripts  wakes clients up; the state is the truth
-    P:control            hash   for ever             control  epoch, policy (active bundle digest)
+    P:control            hash   for ever             control  epoch, active bundle digest, count of rules
     P:rules              hash   until resumed        control  target -> rule (JSON)
     P:flows              hash   for ever             activate flow name -> active digest
     P:flow:<digest>      hash   for ever             activate ``agent>Event`` -> route (JSON), ``@meta``

@@ -31,6 +31,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "control": ("common", "control"),
     "unpark": ("common", "unpark"),
     "fire": ("common", "fire"),
+    "lost": ("common", "state", "lost"),
     "activate": ("common", "activate"),
     "note": ("common", "note"),
 }

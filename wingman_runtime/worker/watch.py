@@ -1,6 +1,9 @@
-"""The watch: no silent consumers. Readers that nobody declared are put on the record, once each.
+"""The watch: no silent consumers.
 
-Also tidies: a consumer whose worker has died and that holds nothing is taken out of its group.
+1. A reader that nobody declared is put on the record, once each.
+2. What such a consumer took from the workers' group is taken from it and delivered again.
+3. Steps whose entry somebody took away are delivered again, or their request fails (`redisio.lost`).
+4. A consumer whose worker has died and that holds nothing is taken out of its group.
 """
 
 from __future__ import annotations
@@ -9,12 +12,13 @@ from collections.abc import Sequence
 
 import structlog
 
-from wingman_runtime.redisio import inbox, workers
+from wingman_runtime.redisio import inbox, lost, workers
 from wingman_runtime.redisio.keys import GROUP
 from wingman_runtime.redisio.store import Store
+from wingman_runtime.worker.overdue import post_lost
 
 _LOG = structlog.get_logger(__name__)
-_STRANGER_MS = 3_000
+_AT_ONCE = 1000
 _TIDY_MS = 600_000
 
 
@@ -25,15 +29,21 @@ class Watch:
         self._store = store
         self._agents = list(agents)
         self._told: set[tuple[int, str, str, str]] = set()
+        self._strange: set[tuple[int, str, str]] = set()
+        self._cursors = ["0"] * store.partitions
 
     async def look(self) -> None:
         """One look at every inbox."""
         beats = await workers.beats(self._store)
         known = {beat.name for beat in beats}
+        before, self._strange = self._strange, set()
         for number in range(self._store.partitions):
             for agent in self._agents:
                 await self._groups(number, agent)
-                await self._readers(number, agent, known)
+                await self._readers(number, agent, known, before)
+            found = await lost.look(self._store, number, self._cursors[number])
+            self._cursors[number] = found.cursor
+            await post_lost(self._store, found.requests)
         dead = [beat.name for beat in beats if beat.age_ms > _TIDY_MS]
         if dead:
             await workers.gone(self._store, *dead)
@@ -43,15 +53,26 @@ class Watch:
             if group != GROUP:
                 await self._tell(partition, agent, "undeclared_group", group)
 
-    async def _readers(self, partition: int, agent: str, known: set[str]) -> None:
+    async def _readers(
+        self, partition: int, agent: str, known: set[str], before: set[tuple[int, str, str]]
+    ) -> None:
         for reader in await workers.readers(self._store, partition, agent):
             if reader.consumer in known:
                 continue
-            # A worker reads before its first beat; a stranger never beats.
-            if reader.idle_ms > _STRANGER_MS and reader.pending:
+            strange = (partition, agent, reader.consumer)
+            self._strange.add(strange)
+            # A worker may read just before its first beat is seen; a stranger never beats.
+            if reader.pending and strange in before:
                 await self._tell(partition, agent, "undeclared_consumer", reader.consumer)
+                await self._taken_back(partition, agent, reader.consumer)
             elif reader.idle_ms > _TIDY_MS and not reader.pending:
                 await inbox.leave(self._store, partition, agent, reader.consumer)
+
+    async def _taken_back(self, partition: int, agent: str, consumer: str) -> None:
+        held = await inbox.mine(self._store, partition, agent, consumer, count=_AT_ONCE)
+        entries = [entry.entry_id for entry in held]
+        if entries:
+            await inbox.release(self._store, partition, agent, consumer, entries)
 
     async def _tell(self, partition: int, agent: str, anomaly: str, name: str) -> None:
         told = (partition, agent, anomaly, name)

@@ -24,8 +24,20 @@ end
 -- The rule that holds such a message, or nil. Compensation (phase 1) passes a halt_compensate;
 -- with ``halts`` a pause is no obstacle.
 local rules_exist = nil
+local rules_known = nil
+
+-- Whether there are as many rules as were set: a pause must not end because somebody deleted its rule.
+local function rules_whole()
+  if rules_known == nil then
+    local count = call('HLEN', P .. ':rules')
+    rules_exist = count > 0
+    rules_known = count == (tonumber(call('HGET', P .. ':control', 'rules')) or 0)
+  end
+  return rules_known
+end
+
 local function held(agent, event, flow, tenant, req, phase, halts)
-  if rules_exist == nil then rules_exist = call('HLEN', P .. ':rules') > 0 end
+  if not rules_whole() then return '{"target":"all","mode":"pause","reason":"rules were changed from outside"}' end
   if not rules_exist then return nil end
   local found = call('HMGET', P .. ':rules', 'all', 'agent:' .. agent, 'event:' .. event,
     'flow:' .. flow, 'tenant:' .. tenant, 'request:' .. req)

@@ -7,7 +7,7 @@ if verb == 'read' then
   local v = call('HMGET', key, 'epoch', 'policy')
   return { tonumber(v[1] or '0'), v[2] or '', call('HVALS', P .. ':rules') }
 end
-if verb == 'clear' and call('HEXISTS', P .. ':rules', target) == 0 then
+if verb == 'clear' and call('HEXISTS', P .. ':rules', target) == 0 and rules_whole() then
   return { tonumber(call('HGET', key, 'epoch') or '0'), 0 }
 end
 if verb == 'policy' and call('HGET', key, 'policy') == target then
@@ -23,6 +23,10 @@ elseif verb == 'clear' then
   call('HDEL', P .. ':rules', target)
 elseif verb == 'policy' then
   call('HSET', key, 'policy', target)
+end
+if verb ~= 'policy' then
+  call('HSET', key, 'rules', call('HLEN', P .. ':rules'))
+  call('HDEL', key, 'noted')
 end
 append(verb == 'policy' and 'admin' or 'control', '', record)
 return { epoch, 1 }

@@ -174,14 +174,35 @@ local function withdraw(s)
   end
 end
 
--- Where a step that is under way waits, if it still does.
-local function is_waiting(step, at)
+local function id_parts(id)
+  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+  return tonumber(ms) or 0, tonumber(seq) or 0
+end
+
+-- Whether the workers' group is past an entry: it was handed out, or skipped.
+local function handed_out(agent, entry)
+  for _, row in ipairs(call('XINFO', 'GROUPS', inbox(agent))) do
+    local group = as_fields(row)
+    if group.name == GROUP then
+      local ms, seq = id_parts(entry)
+      local last_ms, last_seq = id_parts(group['last-delivered-id'])
+      return ms < last_ms or (ms == last_ms and seq <= last_seq)
+    end
+  end
+  return false
+end
+
+-- Where a step that is under way waits: ``waiting``, ``dropped`` when its entry is there but nobody will ever
+-- get it, because somebody acknowledged or skipped it, or ``gone``.
+local function whereabouts(step, at)
   local agent = string.match(step, '>(.*)$')
-  if at == '@timer' then return call('HEXISTS', P .. ':timer', step) == 1 end
+  if at == '@timer' then return call('HEXISTS', P .. ':timer', step) == 1 and 'waiting' or 'gone' end
   local parked = string.match(at, '^@parked (.*)$')
   local stream = parked and P .. ':parked:' .. agent or inbox(agent)
   local entry = parked or string.sub(at, 2)
-  return #call('XRANGE', stream, entry, entry) > 0
+  if #call('XRANGE', stream, entry, entry) == 0 then return 'gone' end
+  if parked or pending(agent, entry) or not handed_out(agent, entry) then return 'waiting' end
+  return 'dropped', agent, entry
 end
 
 -- Close the branches whose entry somebody deleted from outside: nobody else ever will, and the request would
@@ -189,7 +210,7 @@ end
 local function reap(s)
   local flat = call('HGETALL', reqkey(s.req) .. ':steps')
   for i = 1, #flat, 2 do
-    if string.sub(flat[i + 1], 1, 1) == '@' and not is_waiting(flat[i], flat[i + 1]) then
+    if string.sub(flat[i + 1], 1, 1) == '@' and whereabouts(flat[i], flat[i + 1]) ~= 'waiting' then
       append('anomaly', s.req, cjson.encode({ anomaly = 'lost_step', step = flat[i] }))
       call('HSET', reqkey(s.req) .. ':steps', flat[i], 'lost')
       s.open = s.open - 1

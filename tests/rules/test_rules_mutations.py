@@ -1,0 +1,236 @@
+"""Each guard is needed: with it taken out, the attack it stops succeeds, that is, the test of the rule fails.
+
+A mutation names one guard by its text in a script, or by its function, and the test that must notice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rules import (
+    arena,
+)
+from tests.rules import (
+    test_rule_no_hidden_permission_escalation as escalation,
+)
+from tests.rules import (
+    test_rule_no_invisible_cascades as cascades,
+)
+from tests.rules import (
+    test_rule_no_silent_consumers as consumers,
+)
+from tests.rules import (
+    test_rule_no_unlogged_event_triggers as triggers,
+)
+from wingman_runtime.contracts.ports import Decision
+from wingman_runtime.effects import perform
+from wingman_runtime.flow import check
+from wingman_runtime.policy.judge import Judge
+from wingman_runtime.project import load
+from wingman_runtime.redisio import scripts
+from wingman_runtime.worker import desk
+from wingman_runtime.worker.watch import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Lua:
+    """A guard in a script: ``text`` is replaced by ``instead`` wherever the script is used."""
+
+    script: str
+    text: str
+    instead: str
+    attack: Callable[..., Any]
+    case: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Python:
+    """A guard in Python: an attribute of a module or class."""
+
+    where: Any
+    name: str
+    instead: Any
+    attack: Callable[..., Any]
+    case: tuple[Any, ...] = ()
+
+
+async def _nothing(*_: Any) -> None:
+    """In place of a coroutine that guards."""
+
+
+def _allowed(*_: Any) -> Decision:
+    return Decision(allow=True, gate="", action="", principal="", resource="")
+
+
+LUA = [
+    Lua(
+        "commit",
+        "if not logged then return { 'unlogged', m.ev } end",
+        "",
+        triggers.test_an_event_in_the_wrong_inbox_triggers_nothing,
+        ("proposal", "permission"),
+    ),
+    Lua(
+        "commit",
+        "if verdicts[i][1] == 'already_committed' and m.owned then",
+        "if false then",
+        triggers.test_a_replay_of_an_old_event_triggers_nothing,
+        ("dispatcher",),
+    ),
+    Lua("commit", "if #m.lg == 0 then", "if false then", triggers.test_nonsense_is_buried_with_a_record, ({b"a": b"b"},)),  # type: ignore[arg-type]
+    Lua(
+        "intent",
+        "{ 'refused', 'unlogged', 0 }",
+        "{ 'refused', 'fenced', 0 }",
+        triggers.test_a_copy_of_an_entry_under_another_id_triggers_nothing,
+    ),
+    Lua(
+        "commit",
+        "if #m.em > (tonumber(meta(s, 'fan_out')) or 16)",
+        "if false",
+        cascades.test_an_answer_wider_than_the_fan_out_is_refused_whole,
+    ),
+    Lua(
+        "commit",
+        "if spent > (tonumber(meta(s, 'events')) or 0)",
+        "if false",
+        cascades.test_the_number_of_events_is_bounded,
+    ),
+    Lua(
+        "commit",
+        "if e.dp > (tonumber(meta(s, 'depth')) or 0)",
+        "if false",
+        cascades.test_limits_of_the_flow_hold,
+    ),
+    Lua(
+        "lost",
+        "return 'dropped', agent, entry",
+        "return 'waiting'",
+        consumers.test_a_silent_acknowledgement_loses_nothing,
+    ),
+    Lua(
+        "lost",
+        "if state == 'gone' then lost = true end",
+        "",
+        consumers.test_a_deleted_entry_fails_the_request,
+    ),
+    *(
+        Lua(
+            "intent",
+            text,
+            "if false then",
+            escalation.test_an_approval_is_of_one_plan_once_and_in_time,
+            case,
+        )
+        for text, case in [
+            ("if v[3] ~= H.digest or now >= tonumber(v[2]) then", ("digest", "sha256:00")),
+            ("if v[3] ~= H.digest or now >= tonumber(v[2]) then", ("expires_at", "1")),
+            ("if v[1] ~= 'approved' or v[5] ~= H.r then", ("status", "open")),
+            ("if v[1] ~= 'approved' or v[5] ~= H.r then", ("req", "req_p0_0")),
+            ("if v[4] ~= '' and v[4] ~= H.ev then", ("used", "evt_other")),
+        ]
+    ),
+    Lua(
+        "intent",
+        "if other and cjson.decode(other).st ~= 'failed' then",
+        "if false then",
+        escalation.test_an_effect_is_undone_once,
+    ),
+    Lua(
+        "common",
+        "rules_known = count ==",
+        "rules_known = true or count ==",
+        escalation.test_deleting_a_rule_ends_no_pause,
+        ("del",),
+    ),
+]
+
+PYTHON = [
+    Python(Watch, "_groups", _nothing, consumers.test_a_second_group_on_an_inbox_is_on_the_record),
+    Python(Watch, "_taken_back", _nothing, consumers.test_a_thief_in_the_workers_group_is_named_and_robbed),
+    Python(desk, "may_write", lambda *_: True, escalation.test_an_agent_cannot_write_an_approval),
+    Python(
+        Judge,
+        "can_emit",
+        _allowed,
+        escalation.test_an_agent_that_declares_a_grant_is_stopped_by_the_gate,
+        ("PermissionsVerified",),
+    ),
+    Python(
+        perform, "not_the_undo", lambda *_: None, escalation.test_a_compensation_is_no_way_to_run_tools
+    ),
+]
+
+AT_LOAD = [
+    Python(
+        check,
+        "check_governance",
+        lambda *_: (),
+        escalation.test_a_flow_past_the_handshake_is_refused,
+        ("ExecutionPlanProposed: handshake", "ExecutionPlanProposed: [handshake, hands]"),
+    ),
+    Python(check, "check_governance", lambda *_: (), escalation.test_who_could_vote_for_itself_is_refused),
+    Python(check, "_cycles", lambda *_: (), cascades.test_an_undeclared_circle_is_refused),
+    Python(check, "_orphan_events", lambda *_: (), cascades.test_an_event_that_goes_nowhere_is_refused),
+    Python(
+        load,
+        "with_reference",
+        lambda own, reference, _: {**reference, **own},
+        escalation.test_a_shipped_agent_is_not_shadowed_unsaid,
+    ),
+]
+
+
+def _name(mutation: Lua | Python) -> str:
+    guard = mutation.text[:30] if isinstance(mutation, Lua) else mutation.name
+    return f"{guard} -> {mutation.attack.__name__[5:40]} {mutation.case[:1]}"
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arena, "PATIENCE", 1.5)
+
+
+@pytest.mark.parametrize("mutation", LUA, ids=_name)
+async def test_without_this_clause_the_attack_succeeds(
+    mutation: Lua, valkey_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clause of a script, taken out, is missed by the test that names it."""
+    whole = scripts.source
+
+    def mutated(name: str, *, shebang: bool = True) -> scripts.Source:
+        text = whole(name, shebang=shebang).text
+        if mutation.script in (name, "common"):
+            assert mutation.text in text, f"the guard is not in {name}.lua any more"
+            text = text.replace(mutation.text, mutation.instead)
+        return scripts.Source(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+    monkeypatch.setattr(scripts, "source", mutated)
+    with pytest.raises(AssertionError):
+        await mutation.attack(valkey_url, tmp_path, *mutation.case)
+
+
+@pytest.mark.parametrize("mutation", PYTHON, ids=_name)
+async def test_without_this_function_the_attack_succeeds(
+    mutation: Python, valkey_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A guard in Python that answers yes is missed by the test that names it."""
+    monkeypatch.setattr(mutation.where, mutation.name, mutation.instead)
+    with pytest.raises(AssertionError):
+        await mutation.attack(valkey_url, tmp_path, *mutation.case)
+
+
+@pytest.mark.parametrize("mutation", AT_LOAD, ids=_name)
+def test_without_this_check_the_project_loads(
+    mutation: Python, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A check of the loader, taken out, is missed by the test that names it."""
+    monkeypatch.setattr(mutation.where, mutation.name, mutation.instead)
+    with pytest.raises(AssertionError):
+        mutation.attack(tmp_path, *mutation.case)

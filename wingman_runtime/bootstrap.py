@@ -12,6 +12,7 @@ from pathlib import Path
 
 from wingman_runtime.contracts.work import Plan, Risk
 from wingman_runtime.effects.perform import Performer
+from wingman_runtime.effects.web import Web
 from wingman_runtime.effects.workspace import Workspace
 from wingman_runtime.errors import ConflictError, NotFoundError, PolicyError
 from wingman_runtime.ledger.recorder import Recorder
@@ -144,7 +145,7 @@ def make_worker(
             extra=extra_ports,
         ),
         lawbook=Lawbook(find_bundle(project)),
-        performer=Performer(project.tools, ledger, Workspace(settings.workspace)),
+        performer=Performer(project.tools, ledger, Workspace(settings.workspace), http=Web(settings.http)),
         limits=LaneLimits(
             slots=concurrency or settings.worker.concurrency,
             batch=settings.worker.batch,

@@ -127,8 +127,12 @@ class ToolError(WingmanError):
 
     Args:
         retryable: trying again may help (a timeout before sending, a lock); default False.
+        retry_after: seconds to wait before that, at least.
     """
 
-    def __init__(self, message: str, *, retryable: bool = False, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, retryable: bool = False, hint: str | None = None, retry_after: float = 0.0
+    ) -> None:
         super().__init__(message, hint=hint)
         self.retryable = retryable
+        self.retry_after = retry_after

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,6 +25,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -147,6 +149,58 @@ class Agents(_Group):
     )
 
 
+_HOST = re.compile(r"^(?:\[[0-9a-f:]+\]|(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)(?::[1-9][0-9]{0,4})?$")
+
+
+class HttpHost(_Group):
+    """A host the HTTP tools may call. In a file a bare ``host`` or ``host:port`` will do."""
+
+    host: str = Field(description="host or host:port, lower case; *.example.com for those below it")
+    private: bool = Field(False, description="it may be on this machine or in a private network")
+    idempotency: bool = Field(False, description="it honours Idempotency-Key: a repeated POST acts once")
+    secrets: dict[str, str] = Field({}, description="header: environment variable that holds its value")
+    plan_headers: tuple[str, ...] = Field((), description="headers that plans may set besides the usual")
+    undo: tuple[str, ...] = Field((), description="paths that undoing calls may reach, * for any characters")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare(cls, value: Any) -> Any:
+        return {"host": value} if isinstance(value, str) else value
+
+    @field_validator("host")
+    @classmethod
+    def _pattern(cls, value: str) -> str:
+        if not _HOST.match(value):
+            raise ValueError("write host, host:port or *.domain in lower case, without a scheme or path")
+        if value.startswith("["):
+            IPv6Address(value[1 : value.index("]")])
+        return value
+
+    @field_validator("secrets")
+    @classmethod
+    def _names(cls, value: dict[str, str]) -> dict[str, str]:
+        for header, variable in value.items():
+            if not re.fullmatch(r"[A-Za-z0-9-]+", header) or not re.fullmatch(r"[A-Z_][A-Z0-9_]*", variable):
+                raise ValueError("write Header-Name: NAME_OF_A_VARIABLE, never the secret itself")
+        return value
+
+    def __str__(self) -> str:
+        marks = [name for name in ("private", "idempotency") if getattr(self, name)]
+        return f"{self.host} ({', '.join(marks)})" if marks else self.host
+
+
+class Http(_Group):
+    """What the HTTP tools may reach. Nothing, unless it is listed."""
+
+    allow: tuple[HttpHost, ...] = Field((), description="hosts that HTTP tools may call; none: they refuse")
+    connect: Seconds = Field(5.0, le=28.0, description="until a connection stands, for each address tried")
+    read: Seconds = Field(10.0, le=28.0, description="silence of a server until it is given up")
+    total: Seconds = Field(20.0, le=28.0, description="one call in all, redirects included")
+    request_bytes: Bytes = Field(256 * 2**10, description="size of a body that is sent")
+    response_bytes: Bytes = Field(32 * 2**10, le=48 * 2**10, description="size of a body that is recorded")
+    ca_file: Path | None = Field(None, description="PEM file of an authority to trust instead of the usual")
+
+
 class Settings(BaseSettings):
     """All settings of one project. Build it with `Settings.load`, or directly in a test (defaults only)."""
 
@@ -181,6 +235,7 @@ class Settings(BaseSettings):
     times: Times = Times()
     retry: RetryPolicy = RetryPolicy()
     approvals: Approvals = Approvals()
+    http: Http = Http()
     admission: Admission = Admission()
     worker: Worker = Worker()
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -219,6 +274,14 @@ class Settings(BaseSettings):
         names = ("ca_file", "cert_file", "key_file")
         files = {n: root / p.expanduser() for n in names if (p := getattr(value, n)) is not None}
         return value.model_copy(update=files)
+
+    @field_validator("http")
+    @classmethod
+    def _authority(cls, value: Http, info: ValidationInfo) -> Http:
+        if value.ca_file is None:
+            return value
+        root = Path(info.data.get("project", Path()))
+        return value.model_copy(update={"ca_file": root / value.ca_file.expanduser()})
 
     @property
     def run_dir(self) -> Path:
@@ -335,6 +398,8 @@ def _dig(value: Any, dotted: str) -> Any:
 def _shown(value: Any) -> str | int | float | bool | None:
     if isinstance(value, SecretStr):
         return redacted(value.get_secret_value())
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
     return str(value) if isinstance(value, Path) else value
 
 

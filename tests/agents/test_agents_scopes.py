@@ -138,7 +138,7 @@ def test_reference_scopes_and_plans_fit_each_other(project_root: Path) -> None:
     """Every intent of the reference project has a scope, and a plan that stays in its scope's tools."""
     scopes = load_scopes(project_root / "config" / "scopes.yaml")
     planners = load_planners(project_root)
-    assert scopes.intents() == ("note.write", "page.publish", "record.update")
+    assert scopes.intents() == ("note.write", "page.publish", "ticket.open", "record.update")
     params = {
         "title": "a",
         "body": "b",
@@ -146,6 +146,8 @@ def test_reference_scopes_and_plans_fit_each_other(project_root: Path) -> None:
         "channel": "archive",
         "record": "inventory/42",
         "fields": {"n": 1},
+        "port": 8080,
+        "team": "support",
     }
     for intent in scopes.intents():
         request = a_request(intent=intent, params=params)

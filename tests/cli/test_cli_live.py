@@ -153,10 +153,13 @@ def test_the_test_that_init_writes_passes(tmp_path: Path) -> None:
 
 
 def test_the_demo_shows_every_outcome(tmp_path: Path) -> None:
-    """One command: ten scenes, each as it should be, and the trail verified."""
+    """One command: twelve scenes, each as it should be, and the trail verified."""
     done = wingman(tmp_path, "demo", "--folder", "demo", "--json")
     rows = json.loads(done.stdout)
     assert done.returncode == 0, [row for row in rows if row["expected"] != row["found"]]
     found = {row["found"] for row in rows}
+    assert len(rows) == 12
+    opened = next(row for row in rows if row["scenario"] == "a ticket is opened over HTTP")
+    assert sum(detail.startswith("at the desk: ") for detail in opened["details"]) == 2
     assert found >= {"completed", "rejected", "denied", "blocked", "failed", "expired", "verified"}
     assert (tmp_path / "demo" / "workspace" / "notes" / "hello.md").is_file()

@@ -186,4 +186,5 @@ def test_a_changed_file_is_seen_by_the_next_load(tmp_path: Path) -> None:
 def test_a_project_without_tools_has_the_shipped_ones(tmp_path: Path) -> None:
     """A missing folder is no error."""
     names = ToolRegistry.load([tmp_path / "tools"]).names()
-    assert names == ("file.append", "file.delete", "file.restore", "file.write")
+    files = ("file.append", "file.delete", "file.restore", "file.write")
+    assert names == (*files, "http.call", "http.get", "http.send", "http.undo")

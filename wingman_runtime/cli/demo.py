@@ -48,14 +48,16 @@ def demo(
         wingman demo
         wingman demo --folder /tmp/look --workers 3
     """
+    from wingman_runtime.cli.demo_desk import Desk
     from wingman_runtime.project.load import Project
 
     root = folder.expanduser().resolve()
-    prepare(root)
-    project = Project.find(root)
-    began = time.monotonic()
     show = Show(common.out())
-    asyncio.run(_demo(project, workers, show))
+    with Desk() as desk:
+        prepare(root, desk.port)
+        project = Project.find(root)
+        began = time.monotonic()
+        asyncio.run(_demo(project, workers, show, desk.port))
     right = len(show.rows) - show.wrong
     note(f"\n{right} of {len(show.rows)} as they should be, {time.monotonic() - began:.1f} s")
     note(f"look around: {called()} --project {folder} audit tail -n 50")
@@ -64,8 +66,11 @@ def demo(
     return 1 if show.wrong else 0
 
 
-def prepare(root: Path) -> None:
+def prepare(root: Path, desk: int = 0) -> None:
     """A fresh copy of the reference project's configuration in ``root``.
+
+    Args:
+        desk: port of the ticket desk on this machine, the only host that tools may call; 0: none.
 
     Raises:
         ConflictError: the folder has files that are not a demo's.
@@ -89,6 +94,8 @@ def prepare(root: Path) -> None:
         f"namespace: demo-{int(time.time()):x}",
         f"times: {{approval: {_APPROVAL:g}s}}",
     ]
+    if desk:
+        lines.append(f'http: {{allow: [{{host: "127.0.0.1:{desk}", private: true, idempotency: true}}]}}')
     (root / "config" / "wingman.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -130,7 +137,7 @@ class Show:
         self.told(title, expected, response.outcome.value, *seen)
 
 
-async def _demo(project: Project, workers: int, show: Show) -> None:
+async def _demo(project: Project, workers: int, show: Show, desk: int) -> None:
     from wingman_runtime.bootstrap import RECORDER, activate, chosen_agents
     from wingman_runtime.cli.fleet import Fleet
     from wingman_runtime.client import Client
@@ -148,17 +155,18 @@ async def _demo(project: Project, workers: int, show: Show) -> None:
             note(f"{len(crews)} worker processes: {', '.join(crew or 'all agents' for crew in crews)}")
             note(f"their logs are in {fleet.logs}")
             async with Client(settings) as client:
-                await Scenes(client, project, show).play()
+                await Scenes(client, project, show, desk).play()
             await _verify(project, show)
 
 
 class Scenes:
-    """The scenes, one method each. They share nothing but the server."""
+    """The scenes, one method each. They share nothing but the server, and the ticket desk at port ``desk``."""
 
-    def __init__(self, client: Client, project: Project, show: Show) -> None:
+    def __init__(self, client: Client, project: Project, show: Show, desk: int) -> None:
         self.client = client
         self.show = show
         self.workspace = project.settings.workspace
+        self.desk = desk
 
     async def play(self) -> None:
         await self.completed()
@@ -168,6 +176,8 @@ class Scenes:
         await self.approved()
         await self.voted_down()
         await self.rolled_back()
+        await self.called()
+        await self.called_back()
         await self.expired()
         await self.paused()
 
@@ -211,6 +221,28 @@ class Scenes:
         left = [line for line in self.on_disk("pages") if "to-a-closed-channel" in line]
         state = "left behind: " + ", ".join(left) if left else "nothing of it is left on disk"
         await self.tell("the last step fails; the steps before it are undone", "failed", response, state)
+
+    async def called(self) -> None:
+        response = await self.ask("ticket.open", self.ticket("the door is stuck", "facilities"))
+        await self.tell("a ticket is opened over HTTP", "completed", response, *await self.at_desk("door"))
+
+    async def called_back(self) -> None:
+        response = await self.ask("ticket.open", self.ticket("the lamp is out", "astronomers"))
+        left = await self.at_desk("lamp")
+        state = left or ["the desk, asked over HTTP, no longer has it"]
+        expected = "deleted at the desk" if left else "failed"
+        await self.tell("nobody knows the team; the ticket is deleted again", expected, response, *state)
+
+    def ticket(self, title: str, team: str) -> dict[str, Any]:
+        return {"title": title, "team": team, "port": self.desk}
+
+    async def at_desk(self, word: str) -> list[str]:
+        """What the desk has about it."""
+        import httpx
+
+        async with httpx.AsyncClient(trust_env=False) as http:
+            rows = (await http.get(f"http://127.0.0.1:{self.desk}/")).json()["rows"]
+        return [f"at the desk: {path} {row['title']}" for path, row in rows.items() if word in row["title"]]
 
     async def expired(self) -> None:
         request = await self.page("forgotten", "public")

@@ -14,6 +14,10 @@ from typing import Any, Protocol, TypeVar
 from wingman_runtime.contracts.work import Risk
 
 F = TypeVar("F", bound=Callable[..., Any])
+Repeatable = Callable[[Mapping[str, Any], Any], bool]
+"""Whether a call with these arguments, under these settings, may be run again with the same key."""
+ResourceOf = Callable[[Mapping[str, Any]], str]
+"""The resource a call with these (normalised) arguments touches."""
 
 _MARK = "__wingman_tool__"
 
@@ -26,11 +30,11 @@ class ToolMark:
     purpose: str
     risk: str
     timeout: float | None
-    idempotent: bool
+    idempotent: bool | Repeatable
     compensation: str | None
     irreversible: bool
     undo_only: bool
-    resource: str
+    resource: str | ResourceOf
 
 
 def tool(
@@ -39,11 +43,11 @@ def tool(
     purpose: str = "",
     risk: Risk | str = Risk.LOW,
     timeout: float | None = None,
-    idempotent: bool = False,
+    idempotent: bool | Repeatable = False,
     compensation: str | None = None,
     irreversible: bool = False,
     undo_only: bool = False,
-    resource: str = "",
+    resource: str | ResourceOf = "",
 ) -> Callable[[F], F]:
     """Declare a function, sync or async, as a tool. Its typed parameters are its argument schema.
 
@@ -54,11 +58,12 @@ def tool(
         timeout: seconds one call may take, at most 600; the project's `times.tool_timeout` when left out.
         idempotent: running it again with the same idempotency key, even while the first call has not quite
             ended, leaves the world as one run would. Say so only when it is true: after a crash the
-            runtime believes it.
+            runtime believes it. A function of the arguments and the project's settings says so per call.
         compensation: name of the tool that undoes a call.
         irreversible: nothing undoes a call; must be said when ``compensation`` is left out.
         undo_only: only a rollback may call it; a plan cannot.
         resource: what a call touches, with parameters in braces: ``file:{path}``; left out: the tool's name.
+            A function of the arguments where they have to be taken apart.
 
     Mistakes are reported with file and line when the project loads, not here.
     """
@@ -156,6 +161,53 @@ class Files(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class HttpReply:
+    """What a server answered, as far as it is recorded.
+
+    Attributes:
+        url: where the answer came from, after redirects.
+        headers: a few of its headers, names in lower case.
+        body: JSON data, or text, or None.
+        problems: ``place: what is wrong`` for parts that could not be taken over.
+    """
+
+    status: int
+    url: str
+    headers: Mapping[str, str]
+    body: Any = None
+    problems: tuple[str, ...] = ()
+
+
+class Http(Protocol):
+    """The web as a tool sees it: only hosts the project's settings list, each address checked."""
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        key: str,
+        headers: Mapping[str, str] | None = None,
+        json: Any = None,
+        gone_is_done: bool = False,
+    ) -> HttpReply:
+        """Make one call; ``key`` goes along as Idempotency-Key.
+
+        Args:
+            gone_is_done: 404 and 410 to a DELETE are as good as 200: it is not there.
+
+        Raises:
+            ToolError: nothing was done: it was refused here, never sent, or answered with 4xx.
+            Exception: anything else: it may have been done.
+        """
+        ...
+
+    def undo_problem(self, url: str, method: str, undo_url: str) -> str:
+        """Why a call to ``url`` may not be undone by that other call; empty when it may."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class ToolContext:
     """What a call may know of its errand. A parameter annotated ``ToolContext`` receives it.
 
@@ -164,6 +216,7 @@ class ToolContext:
         attempt: 1 for the first attempt; more when an earlier one ended unknown.
         stopped: True once the runtime has given up waiting for this call. A call that is about to change
             something after a long wait should ask first: what it does now nobody counts on any more.
+        http: calls to listed hosts; None where the runtime gives tools none.
     """
 
     key: str
@@ -174,3 +227,4 @@ class ToolContext:
     attempt: int
     files: Files
     stopped: Callable[[], bool]
+    http: Http | None = None

@@ -41,6 +41,7 @@ RESULT_LIMIT: Final = 64 * 2**10
 """Bytes of a result, and of the arguments for its undoing."""
 ERROR_LIMIT: Final = 2000
 _CANCEL_GRACE = 1.0
+_JITTER = tenacity.wait_random_exponential(multiplier=2 * _FIRST_PAUSE, max=2.0)
 _DEPTH_LIMIT = 64
 
 
@@ -60,12 +61,14 @@ class Broken:
 class Refused:
     error: str
     retryable: bool = False
+    retry_after: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
     error: str
     timed_out: bool = False
+    retry_after: float = 0.0
 
 
 CallEnd: TypeAlias = Returned | Broken | Refused | Unknown
@@ -104,19 +107,26 @@ async def attempt(
         return end
 
     def again(last: CallEnd) -> bool:
-        if loop.time() >= until:
+        if loop.time() + _retry_after(last) >= until:
             return False
         if isinstance(last, Refused):
             return last.retryable
-        return isinstance(last, Unknown) and spec.idempotent and not last.timed_out
+        return isinstance(last, Unknown) and spec.repeatable(args) and not last.timed_out
+
+    def wait(state: tenacity.RetryCallState) -> float:
+        asked = _retry_after(state.outcome.result()) if state.outcome else 0.0
+        return asked + _JITTER(state)
+
+    def pause(state: tenacity.RetryCallState) -> float:
+        return _retry_after(end) + _JITTER(state)
 
     # Building the retrying costs as much as a quick tool does, and most calls never need it.
     end = await one_try()
     if again(end):
-        await sleep(random.uniform(0, _FIRST_PAUSE))  # noqa: S311 - spread, not secrecy
+        await sleep(_retry_after(end) + random.uniform(0, _FIRST_PAUSE))  # noqa: S311 - spread, not secrecy
         retrying = tenacity.AsyncRetrying(
             stop=tenacity.stop_after_attempt(TRIES - 1),
-            wait=tenacity.wait_random_exponential(multiplier=2 * _FIRST_PAUSE, max=2.0),
+            wait=pause,
             retry=tenacity.retry_if_result(again),
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else end,
             sleep=sleep,
@@ -125,6 +135,11 @@ async def attempt(
     if isinstance(end, Refused) and doubt:
         return Unknown(f"{end.error} (before that: {doubt})"[:ERROR_LIMIT])
     return end
+
+
+def _retry_after(end: CallEnd) -> float:
+    """Seconds that whoever was called asked to be left alone for."""
+    return end.retry_after if isinstance(end, Refused | Unknown) else 0.0
 
 
 async def _try(
@@ -204,13 +219,16 @@ def _finished(value: Any) -> Any:
 def _raised(error: BaseException, spec: ToolSpec) -> CallEnd:
     if isinstance(error, ToolError):
         hint = f" → {error.hint}" if error.hint else ""
-        return Refused(f"{error.message}{hint}"[:ERROR_LIMIT], retryable=error.retryable)
+        text = f"{error.message}{hint}"[:ERROR_LIMIT]
+        return Refused(text, retryable=error.retryable, retry_after=error.retry_after)
     where = ""
     code = getattr(spec.function, "__code__", None)
     for frame in traceback.extract_tb(error.__traceback__):
         if code is not None and frame.filename == code.co_filename:
             where = f" (line {frame.lineno} of {frame.filename.rpartition('/')[2]})"
-    return Unknown(f"{type(error).__name__}: {error}{where}"[:ERROR_LIMIT])
+    after = getattr(error, "retry_after", 0.0)
+    asked = float(after) if isinstance(after, int | float) else 0.0
+    return Unknown(f"{type(error).__name__}: {error}{where}"[:ERROR_LIMIT], retry_after=asked)
 
 
 def _ended(spec: ToolSpec, compensation: ToolSpec | None, args: Mapping[str, Any], returned: Any) -> CallEnd:

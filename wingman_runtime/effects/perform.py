@@ -26,7 +26,7 @@ from wingman_runtime.contracts.ids import derive
 from wingman_runtime.contracts.manifest import Manifest
 from wingman_runtime.contracts.outcome import Perform
 from wingman_runtime.contracts.ports import Policy, Ref
-from wingman_runtime.contracts.tool import ToolContext
+from wingman_runtime.contracts.tool import Http, ToolContext
 from wingman_runtime.contracts.work import (
     CompensationPlan,
     CompensationStep,
@@ -112,6 +112,7 @@ class Performer:
         store: the effects ledger.
         workspace: the folder file tools work in.
         sleep: waits between tries and while an effect is in doubt.
+        http: calls to other hosts; None: tools have none.
     """
 
     def __init__(
@@ -121,11 +122,13 @@ class Performer:
         workspace: Workspace,
         *,
         sleep: Sleep = asyncio.sleep,
+        http: Http | None = None,
     ) -> None:
         self._registry = registry
         self._store = store
         self._workspace = workspace
         self._sleep = sleep
+        self._http = http
         # Attempts at effects this process began and recorded no end of. The store answers ``go`` to the same
         # claim twice, since an answer may get lost; that a call was made meanwhile is known only here.
         self._begun: dict[str, int] = {}
@@ -304,13 +307,14 @@ class Performer:
                 self._begun.pop(effect_id, None)
                 return effect
             earlier = max(effect.attempt - 1, self._begun.get(effect_id, 0))
-            if answer.kind == "in_doubt" or (earlier and not call.spec.idempotent) or earlier >= ATTEMPTS:
+            again = call.spec.repeatable(call.effect.args)
+            if answer.kind == "in_doubt" or (earlier and not again) or earlier >= ATTEMPTS:
                 return await self._end(
-                    job, effect, EffectStatus.UNCERTAIN, error=still_in_doubt(call.spec, earlier)
+                    job, effect, EffectStatus.UNCERTAIN, error=still_in_doubt(again, earlier)
                 )
             self._begun[effect_id] = earlier + 1
             end = await self._attempt(job, call, earlier + 1)
-            if isinstance(end, Unknown) and end.timed_out and call.spec.idempotent and earlier + 1 < ATTEMPTS:
+            if isinstance(end, Unknown) and end.timed_out and again and earlier + 1 < ATTEMPTS:
                 continue
             return await self._settle(job, call.effect.model_copy(update={"attempt": earlier + 1}), end)
 
@@ -346,6 +350,7 @@ class Performer:
                 attempt=number,
                 files=EffectFiles(self._workspace, effect_id, stopped),
                 stopped=stopped,
+                http=self._http,
             )
 
         return await attempt(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from wingman_runtime.contracts.work import CompensationStep, Effect
-from wingman_runtime.effects.tool import ToolSpec
 
 _REFUSALS: Final = {
     "approval": "there is no valid approval of this plan",
@@ -49,7 +48,7 @@ def not_the_undo(step: CompensationStep, effect: Effect | None) -> NotDone | Non
     return NotDone("the ledger knows no such undoing of it", denied=True)
 
 
-def still_in_doubt(spec: ToolSpec, earlier: int) -> str:
+def still_in_doubt(repeatable: bool, earlier: int) -> str:
     """What to tell the person who has to find out."""
-    why = f"{earlier} times now" if spec.idempotent else "and the tool is not idempotent"
+    why = f"{earlier} times now" if repeatable else "and the call is not idempotent"
     return f"an earlier attempt left no result, {why}; find out by hand whether it was done"

@@ -18,7 +18,7 @@ from wingman_runtime.effects.tool import ToolSpec, spec_of
 from wingman_runtime.errors import ContractError, NotFoundError, ToolDeclarationError
 from wingman_runtime.settings import Settings
 
-_SHIPPED = ("wingman_runtime.effects.tools.files",)
+_SHIPPED = ("wingman_runtime.effects.tools.files", "wingman_runtime.effects.tools.http")
 _mounts = itertools.count(1)
 
 
@@ -55,13 +55,14 @@ class ToolRegistry:
         Args:
             paths: folders (every ``*.py`` whose name starts with no underscore) or single files; what is
                 missing is passed over.
-            settings: for `times.tool_timeout`; its default when left out.
+            settings: for `times.tool_timeout` and the HTTP tools; the defaults when left out.
             shipped: also the tools that come with the runtime.
 
         Raises:
             ToolDeclarationError: the first mistake at file:line, and how many more there are.
         """
-        timeout = (settings or Settings()).times.tool_timeout
+        settings = settings or Settings()
+        timeout = settings.times.tool_timeout
         specs: list[ToolSpec] = []
         problems: list[ToolDeclarationError] = []
         modules: list[Callable[[], ModuleType]] = []
@@ -79,7 +80,7 @@ class ToolRegistry:
                 mark = tool_mark(function)
                 assert mark is not None
                 try:
-                    specs.append(spec_of(function, mark, where=where, timeout=timeout))
+                    specs.append(spec_of(function, mark, where=where, timeout=timeout, settings=settings))
                 except ToolDeclarationError as error:
                     problems.append(error)
         _raise_first(problems)

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from wingman_runtime.contracts.canonical import canonical, refuse_unrepresentable
 from wingman_runtime.contracts.event import located
 from wingman_runtime.contracts.ports import ToolInfo
-from wingman_runtime.contracts.tool import ToolContext, ToolMark
+from wingman_runtime.contracts.tool import ResourceOf, ToolContext, ToolMark
 from wingman_runtime.contracts.work import Risk
 from wingman_runtime.errors import ContractError, ToolDeclarationError
 
@@ -39,6 +39,7 @@ class ToolSpec:
     risk: Risk
     timeout: float
     idempotent: bool
+    """Every call is; `repeatable` says whether this one is."""
     compensation: str | None
     undo_only: bool
     resource_template: str
@@ -47,6 +48,8 @@ class ToolSpec:
     function: Callable[..., Any]
     context_parameter: str | None
     is_async: bool
+    idempotent_when: Callable[[Mapping[str, Any]], bool] | None = None
+    resource_of: ResourceOf | None = None
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -62,6 +65,10 @@ class ToolSpec:
             compensation=self.compensation,
             schema=self.model.model_json_schema(),
         )
+
+    def repeatable(self, args: Mapping[str, Any]) -> bool:
+        """May this very call be run again with the same key?"""
+        return self.idempotent if self.idempotent_when is None else self.idempotent_when(args)
 
     def parse(self, args: Mapping[str, Any]) -> BaseModel:
         """Arguments as Python values, by the rules of strict JSON: no text for a number, nothing extra.
@@ -86,6 +93,8 @@ class ToolSpec:
 
     def resource(self, args: Mapping[str, Any]) -> str:
         """The resource that a call with these (normalised) arguments touches."""
+        if self.resource_of is not None:
+            return self.resource_of(args)
         return self.resource_template.format_map(dict(args))
 
     def call(self, args: Mapping[str, Any], context: ToolContext) -> Any:
@@ -97,7 +106,9 @@ class ToolSpec:
         return self.function(**values)
 
 
-def spec_of(function: Callable[..., Any], mark: ToolMark, *, where: str, timeout: float) -> ToolSpec:
+def spec_of(
+    function: Callable[..., Any], mark: ToolMark, *, where: str, timeout: float, settings: Any = None
+) -> ToolSpec:
     """Check one declaration.
 
     Args:
@@ -105,6 +116,7 @@ def spec_of(function: Callable[..., Any], mark: ToolMark, *, where: str, timeout
         mark: what its decorator said.
         where: file:line, for errors.
         timeout: seconds, for a tool that declares none.
+        settings: the project's, for a tool whose calls are idempotent under some settings.
 
     Raises:
         ToolDeclarationError: at ``where``.
@@ -141,7 +153,7 @@ def spec_of(function: Callable[..., Any], mark: ToolMark, *, where: str, timeout
         raise wrong(
             f"arguments have no JSON schema: {error}".splitlines()[0], "use types that JSON can carry"
         ) from None
-    template = mark.resource or mark.name
+    template = mark.resource if isinstance(mark.resource, str) and mark.resource else mark.name
     names = set(schema.get("properties", {}))
     _check_template(template, names, wrong)
     return ToolSpec(
@@ -149,7 +161,7 @@ def spec_of(function: Callable[..., Any], mark: ToolMark, *, where: str, timeout
         purpose=purpose,
         risk=Risk(mark.risk),
         timeout=float(seconds),
-        idempotent=mark.idempotent,
+        idempotent=mark.idempotent if isinstance(mark.idempotent, bool) else False,
         compensation=mark.compensation,
         undo_only=mark.undo_only,
         resource_template=template,
@@ -158,7 +170,14 @@ def spec_of(function: Callable[..., Any], mark: ToolMark, *, where: str, timeout
         function=function,
         context_parameter=context_parameter,
         is_async=inspect.iscoroutinefunction(function),
+        idempotent_when=_bound(mark, settings),
+        resource_of=None if isinstance(mark.resource, str) else mark.resource,
     )
+
+
+def _bound(mark: ToolMark, settings: Any) -> Callable[[Mapping[str, Any]], bool] | None:
+    when = mark.idempotent
+    return None if isinstance(when, bool) else lambda args: when(args, settings)
 
 
 def _fields(

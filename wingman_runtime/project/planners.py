@@ -20,7 +20,7 @@ from wingman_runtime.contracts.ports import Planner
 from wingman_runtime.contracts.work import STEP_LIMIT, Scope, WorkRequest
 from wingman_runtime.errors import ConfigError, ContractError, NotFoundError
 from wingman_runtime.project.mount import Mount
-from wingman_runtime.project.template import fill, parse_value
+from wingman_runtime.project.template import fill, fills_later, parse_value, refuse_braces
 from wingman_runtime.yamlfile import load_yaml, shown, suggestion, validate
 
 STEPS = "steps"  # the planner that takes a request's explicit steps as they are
@@ -53,6 +53,8 @@ class TemplatePlanner:
 
     def plan(self, request: WorkRequest, scope: Scope) -> list[tuple[str, Mapping[str, Any]]]:
         """Raises ContractError, naming the parameter and the step that needs it."""
+        if any(fills_later(args) for _, args in self.steps):
+            refuse_braces(request.params, "params")
         return [
             (tool, fill(args, request, f"steps[{index}].args"))
             for index, (tool, args) in enumerate(self.steps)

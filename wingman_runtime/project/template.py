@@ -3,6 +3,9 @@
 A value that is one placeholder and nothing else keeps the type of what it stands for; inside other text a
 placeholder takes text, numbers and booleans. What was filled in is never read for placeholders again, so a
 request cannot smuggle one in.
+
+``{{ response.id }}`` is for a tool to fill in once it has its answer (`http.call`). It stays as it is; a step
+that has one takes no parameter with ``{{`` in it.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from wingman_runtime.yamlfile import Located, PathInside
 
 _PLACEHOLDER = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 _NAME = re.compile(r"^(?:intent|params(?:\.[A-Za-z0-9_-]+)+)$")
+_LATER = re.compile(r"^response(?:\.[A-Za-z0-9_-]+)+$")
 _HINT = "write {{ params.NAME }} or {{ intent }}; braces in pairs mean nothing else here"
 
 
@@ -31,6 +35,12 @@ class Placeholder:
 
     def __str__(self) -> str:
         return ".".join(self.path)
+
+
+class Later(str):
+    """A placeholder that stays: a tool fills it in."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +67,25 @@ class Text:
         )
 
 
-def parse_text(text: str) -> Text:
-    """Split text at its placeholders. Raises ContractError for braces that are no placeholder."""
+def parse_text(text: str, *, later: bool = False) -> Text:
+    """Split text at its placeholders. Raises ContractError for braces that are no placeholder.
+
+    Args:
+        later: leave placeholders of a response where they are.
+    """
     parts: list[str | Placeholder] = []
     end = 0
     for match in _PLACEHOLDER.finditer(text):
+        if later and _LATER.match(match.group(1)):
+            parts.extend((text[end : match.start()], Later(match.group(0))))
+            end = match.end()
+            continue
         if not _NAME.match(match.group(1)):
             raise ContractError(f"{match.group(0)} names nothing a request has", hint=_HINT)
         parts.extend((text[end : match.start()], Placeholder(tuple(match.group(1).split(".")))))
         end = match.end()
     parts.append(text[end:])
-    if any(isinstance(part, str) and ("{{" in part or "}}" in part) for part in parts):
+    if any(type(part) is str and ("{{" in part or "}}" in part) for part in parts):
         raise ContractError(f"{text!r} has braces that are no placeholder", hint=_HINT)
     return Text(tuple(part for part in parts if part != "") or ("",))
 
@@ -97,10 +115,30 @@ def fill(value: Any, request: WorkRequest, path: str = "") -> Any:
     return value
 
 
+def fills_later(value: Any) -> bool:
+    """Does a parsed value hold placeholders of a response?"""
+    if isinstance(value, Text):
+        return any(isinstance(part, Later) for part in value.parts)
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple) else ()
+    return any(map(fills_later, inner))
+
+
+def refuse_braces(value: Any, path: str) -> None:
+    """Refuse text that a tool could take for a placeholder. Raises ContractError at its path."""
+    if isinstance(value, str) and "{{" in value:
+        raise ContractError("may hold no {{ in this plan", where=path)
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            refuse_braces(item, f"{path}.{key}")
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            refuse_braces(item, f"{path}[{index}]")
+
+
 def _parse(data: Any, located: Located, inside: PathInside) -> Any:
     if isinstance(data, str):
         try:
-            return parse_text(data)
+            return parse_text(data, later=True)
         except ContractError as error:
             raise ConfigError(error.message, where=located.where(*inside), hint=error.hint) from None
     if isinstance(data, dict):

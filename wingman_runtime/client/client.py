@@ -18,7 +18,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pydantic import SecretStr, ValidationError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
@@ -29,7 +29,7 @@ from wingman_runtime.client.vote import VoteResult, vote_result
 from wingman_runtime.client.waiter import Waiter, same_partition
 from wingman_runtime.contracts.canonical import canonical, digest, refuse_unrepresentable
 from wingman_runtime.contracts.control import ControlMode, ControlRule, ControlTarget
-from wingman_runtime.contracts.event import Event, dataschema_of, located
+from wingman_runtime.contracts.event import Event, EventModel, dataschema_of, envelope_of, located
 from wingman_runtime.contracts.events import ApprovalVoteCast, RequestCancelled, UserRequestReceived
 from wingman_runtime.contracts.ids import derive, partition_of
 from wingman_runtime.contracts.work import Approval, StepRequest, Vote, WorkRequest
@@ -49,6 +49,7 @@ from wingman_runtime.settings import Redis, Settings
 
 _RETRY_FOR = 15.0
 _VOTE_WAIT = 10.0
+EventT = TypeVar("EventT", bound=EventModel)
 
 
 class Client:
@@ -151,7 +152,13 @@ class Client:
             if idempotency_key
             else random.randrange(self.store.partitions)  # noqa: S311 - spread, not secrecy
         )
-        body = work.model_dump(mode="json")
+        if len(steps) > self.settings.limits.steps:
+            raise ContractError(
+                f"the request has {len(steps)} steps, the limit is {self.settings.limits.steps}",
+                where="steps",
+                hint="make it several requests, or raise limits.steps",
+            )
+        body = _plain(work)
         size = len(canonical(body))
         if size > self.settings.limits.payload_bytes:
             raise ContractError(
@@ -160,10 +167,13 @@ class Client:
                 hint="send a reference instead, or raise limits.payload_bytes",
             )
         request_id = admission.new_request_id(partition)
-        event = Event[UserRequestReceived](
-            id=derive("evt", request_id),
-            data=UserRequestReceived(request=work),
-            **_envelope(UserRequestReceived, request_id, actor=who, tenant=tenant, flow=flow),
+        event = _letter(
+            UserRequestReceived(request=work),
+            derive("evt", request_id),
+            request_id,
+            actor=who,
+            tenant=tenant,
+            flow=flow,
         )
         key = None
         if idempotency_key:
@@ -206,16 +216,13 @@ class Client:
             ConflictError: it has ended, or its end is decided.
         """
         found = await self.request(request_id).state()
-        event = Event[RequestCancelled](
-            id=derive("evt", request_id, "cancelled"),
-            data=RequestCancelled(by=by or self.actor, reason=reason),
-            **_envelope(
-                RequestCancelled,
-                request_id,
-                actor=by or self.actor,
-                tenant=found.tenant,
-                flow=found.flow,
-            ),
+        event = _letter(
+            RequestCancelled(by=by or self.actor, reason=reason),
+            derive("evt", request_id, "cancelled"),
+            request_id,
+            actor=by or self.actor,
+            tenant=found.tenant,
+            flow=found.flow,
         )
         posted = await letters.post(self.store, event, sender="client")
         if posted.kind in ("posted", "duplicate"):
@@ -280,16 +287,13 @@ class Client:
             ),
         )
         request = await self.request(found.request_id).state()
-        event = Event[ApprovalVoteCast](
-            id=derive("evt", approval_id, who, uuid.uuid4().hex),
-            data=cast,
-            **_envelope(
-                ApprovalVoteCast,
-                found.request_id,
-                actor=request.actor,
-                tenant=found.tenant,
-                flow=request.flow,
-            ),
+        event = _letter(
+            cast,
+            derive("evt", approval_id, who, uuid.uuid4().hex),
+            found.request_id,
+            actor=request.actor,
+            tenant=found.tenant,
+            flow=request.flow,
         )
         posted = await letters.post(
             self.store,
@@ -378,6 +382,26 @@ def _work(
         return WorkRequest.model_validate(
             {"intent": intent, "params": dict(params), "steps": plain, "planner": planner}
         )
+    except ValidationError as error:
+        raise located(error, "request") from None
+
+
+def _plain(work: WorkRequest) -> dict[str, Any]:
+    try:
+        body = work.model_dump(mode="json")
+        canonical(body)
+        return body
+    except (TypeError, ValueError, RecursionError) as error:  # no JSON type, half a surrogate pair, too deep
+        raise ContractError(f"the request is not JSON: {error}", where="params") from None
+
+
+def _letter(
+    data: EventT, identity: str, request_id: str, *, actor: str, tenant: str, flow: str
+) -> Event[EventT]:
+    """The data in its envelope. Raises ContractError for an actor, tenant or flow no envelope can carry."""
+    about = _envelope(type(data), request_id, actor=actor, tenant=tenant, flow=flow)
+    try:
+        return envelope_of(type(data))(id=identity, data=data, **about)
     except ValidationError as error:
         raise located(error, "request") from None
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 
@@ -13,7 +13,7 @@ from wingman_runtime.contracts.event import Event
 from wingman_runtime.contracts.events import AuditStamped
 from wingman_runtime.contracts.log import LogEntry
 from wingman_runtime.contracts.work import Outcome, Response
-from wingman_runtime.errors import NotFoundError, StillPendingError
+from wingman_runtime.errors import BackendUnreachableError, NotFoundError, StillPendingError
 from wingman_runtime.redisio import state
 from wingman_runtime.redisio.state import RequestState
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wingman_runtime.client.client import Client
 
 _FIRST_NAP, _LONGEST_NAP = 0.02, 0.5
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +75,19 @@ class Request:
         try:
             async with asyncio.timeout(timeout):
                 await self._client.waiter.ended(self.id)
+                return response_of(await self._patiently(self.state))
         except TimeoutError:
             raise StillPendingError(
                 f"not ended after {timeout:g} s", where=self.id, hint=await self._why_pending()
             ) from None
-        return response_of(await self.state())
 
     async def events(self) -> AsyncIterator[RequestEvent]:
         """Every record of its trail in order, from the first; ends when the request has ended."""
         seen, nap = 0, _FIRST_NAP
         while True:
-            ended = (await self.state()).ended
-            records = await state.records(self._client.store, self.id, seen)
+            ended = (await self._patiently(self.state)).ended
+            after = seen
+            records = await self._patiently(lambda: state.records(self._client.store, self.id, after))  # noqa: B023
             for record in records:
                 seen += 1
                 yield request_event(record)
@@ -98,8 +100,21 @@ class Request:
         """See `Client.cancel`."""
         await self._client.cancel(self.id, reason=reason, by=by)
 
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask until the server answers; for as long as the caller likes to wait."""
+        nap = _FIRST_NAP
+        while True:
+            try:
+                return await ask()
+            except BackendUnreachableError:
+                nap = min(nap * 2, _LONGEST_NAP)
+                await asyncio.sleep(nap)
+
     async def _why_pending(self) -> str:
-        waiting = await self._client.approvals(request_id=self.id)
+        try:
+            waiting = await self._client.approvals(request_id=self.id)
+        except BackendUnreachableError as error:
+            return f"the server is away: {error.message}"
         if waiting:
             return f"it waits for an approval: wingman approval show {waiting[0].approval_id}"
         return "ask again later, or look with `wingman request show` and `wingman status`"

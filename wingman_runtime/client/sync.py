@@ -14,6 +14,7 @@ from wingman_runtime.client.request import Request, RequestEvent
 from wingman_runtime.client.status import Status
 from wingman_runtime.client.vote import VoteResult
 from wingman_runtime.contracts.work import Approval, Response, StepRequest
+from wingman_runtime.errors import UsageError
 from wingman_runtime.redisio.state import RequestState
 from wingman_runtime.settings import Settings
 
@@ -95,6 +96,14 @@ class SyncClient:
         """See `Client.approvals`."""
         return self._run(self._client.approvals(request_id=request_id, limit=limit))
 
+    def approval(self, approval_id: str) -> Approval:
+        """See `Client.approval`."""
+        return self._run(self._client.approval(approval_id))
+
+    def trail(self, request_id: str) -> list[RequestEvent]:
+        """See `Client.trail`."""
+        return self._run(self._client.trail(request_id))
+
     def vote(
         self, approval_id: str, verdict: str, *, voter: str | None = None, reason: str = ""
     ) -> VoteResult:
@@ -114,6 +123,9 @@ class SyncClient:
         return self._run(self._client.status())
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        if not self._thread.is_alive():
+            work.close()
+            raise UsageError("the client is not open", hint="use it as `with SyncClient() as client:`")
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def _close(self) -> None:

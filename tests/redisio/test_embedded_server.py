@@ -51,6 +51,7 @@ def test_it_is_durable_private_and_never_evicts(tmp_path: Path) -> None:
         assert _config(server, "save") == ""
         assert _config(server, "maxmemory-policy") == "noeviction"
         assert _config(server, "port") == "0"
+        assert int(_config(server, "slowlog-max-len")) <= 16
         assert stat.S_IMODE(server.socket.stat().st_mode) == 0o700
         assert stat.S_IMODE(server.socket.parent.stat().st_mode) == 0o700
         assert stat.S_IMODE((server.data_dir / "server.json").stat().st_mode) == 0o600

@@ -137,6 +137,10 @@ def configuration(data_dir: Path, path: Path, password: str, wanted: Wanted) -> 
         "appendfsync": "always",
         "save": "",
         "maxmemory-policy": "noeviction",
+        # It keeps copies of arguments, that is of requests, past every lifetime of ours; on a busy machine it
+        # fills with commits that only waited for a processor.
+        "slowlog-log-slower-than": "100000",
+        "slowlog-max-len": "16",
     }
     if password:
         lines["requirepass"] = password

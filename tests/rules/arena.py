@@ -74,7 +74,9 @@ class Grounds:
         """An agent of one's own. ``code`` is its ``agent.py``, the import of the SDK given."""
         folder = self.root / "agents" / name
         folder.mkdir(parents=True)
-        told = _MANIFEST.format(name=name, consumes=consumes, emits=emits, tools=tools, needs=needs, more=more)
+        told = _MANIFEST.format(
+            name=name, consumes=consumes, emits=emits, tools=tools, needs=needs, more=more
+        )
         (folder / "manifest.yaml").write_text(told)
         (folder / "agent.py").write_text(f"from wingman_runtime.sdk import *\n{dedent(code)}")
         if events:
@@ -103,13 +105,13 @@ class Grounds:
         return [finding.rule for finding in Project.check_at(self.root)]
 
 
-_EVENT = '''
+_EVENT = """
 class {name}(EventModel):
     note: str = ""
     contract = EventContract(
         purpose="an attack", primitives=(Primitive.SCOPE_LOCK,), failure="none", rollback="none", audit="none"
     )
-'''
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +158,11 @@ class Arena:
     async def inject(self, agent: str, fields: Fields, **changed: str | bytes | int) -> str:
         """XADD an entry to an inbox; ``changed`` overwrites fields."""
         entry: Fields = {**fields, **{name.encode(): _bytes(value) for name, value in changed.items()}}
-        return (await self.raw.xadd(self.keys.inbox(agent), entry)).decode()
+        return bytes(await self.raw.xadd(self.keys.inbox(agent), entry)).decode()
 
-    def forged(self, request: str, event_type: str, identity: str, data: dict[str, Any], **rest: Any) -> Fields:
+    def forged(
+        self, request: str, event_type: str, identity: str, data: dict[str, Any], **rest: Any
+    ) -> Fields:
         """An entry like those the runtime makes, well-formed in every way."""
         envelope = {
             "id": identity,
@@ -175,7 +179,7 @@ class Arena:
             "flow": "request",
             "data": data,
         }
-        fields = {
+        fields: dict[str, str | bytes | int] = {
             "id": identity,
             "r": request,
             "ty": event_type,
@@ -220,7 +224,9 @@ class Arena:
 
     async def told(self, kind: str, text: str = "") -> list[Logged]:
         """Records of a kind whose body holds a text."""
-        return [one for one in await self.log() if one.kind == kind and text.encode() in orjson.dumps(one.body)]
+        return [
+            one for one in await self.log() if one.kind == kind and text.encode() in orjson.dumps(one.body)
+        ]
 
     async def expect(self, kind: str, text: str = "") -> Logged:
         """The record that must be there; waits for it."""
@@ -272,7 +278,8 @@ async def open_arena(
                 project, agents=[agent.name for agent in agents], stop=stop, ready=ready.set_result
             )
         )
-        await asyncio.wait([ready, running], return_when=asyncio.FIRST_COMPLETED)
+        either: list[asyncio.Future[Any]] = [ready, running]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     if running.done():
         await running
     worker = ready.result()

@@ -1,4 +1,4 @@
-"""Rule: no invisible cascades. Nothing spreads further than its flow declares; what tries stops, on the record."""
+"""Rule: no invisible cascades. Nothing spreads further than its flow declares; what tries is stopped and told."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ FLOW = "config/flows/request.yaml"
 LIMITS = "limits: {depth: 16, events: 256, fan_out: 16}"
 
 
-def _sneaky(grounds: Grounds, body: str, *, limits: str = LIMITS, routes: str = "Noticed: []", **more: Any) -> None:
+def _sneaky(
+    grounds: Grounds, body: str, *, limits: str = LIMITS, routes: str = "Noticed: []", **more: Any
+) -> None:
     """An agent beside `permission` that sends `Noticed`."""
     code = f"from .events import Noticed\n\ndef handle(event):\n    {body}\n"
     fields = {"consumes": "RequestValidated", "emits": "Noticed", "events": "Noticed"} | more
@@ -26,7 +28,8 @@ def _sneaky(grounds: Grounds, body: str, *, limits: str = LIMITS, routes: str = 
 async def _stopped(arena: Arena, what: str) -> Response:
     """The request fails for going past a limit; nothing is left in any inbox."""
     response = await arena.ended(await arena.submit())
-    assert response.outcome in ("failed", "rollback_incomplete"), response
+    assert response.outcome == "failed", response
+    assert response.stamp is not None
     await arena.expect("event", what)
     await arena.quiet()
     return response
@@ -72,16 +75,20 @@ async def test_a_declared_circle_ends_at_the_depth(valkey_url: str, tmp_path: Pa
 def test_an_undeclared_circle_is_refused(tmp_path: Path) -> None:
     """A flow that goes round without saying so does not load."""
     grounds = Grounds(tmp_path / "p")
-    _sneaky(
-        grounds, "return Emit(Noticed())", routes="Noticed: sneaky", consumes="RequestValidated, Noticed"
-    )
+    _sneaky(grounds, "return Emit(Noticed())", routes="Noticed: sneaky", consumes="RequestValidated, Noticed")
     assert "flow/undeclared-cycle" in grounds.findings()
 
 
 def test_an_event_that_goes_nowhere_is_refused(tmp_path: Path) -> None:
     """An agent that declares an event no route names does not load with its flow."""
     grounds = Grounds(tmp_path / "p")
-    grounds.agent("sneaky", "def handle(event): ...", consumes="RequestValidated", emits="RequestRejected, Noticed", events="Noticed")
+    grounds.agent(
+        "sneaky",
+        "def handle(event): ...",
+        consumes="RequestValidated",
+        emits="RequestRejected, Noticed",
+        events="Noticed",
+    )
     grounds.edit(FLOW, "RequestValidated: permission", "RequestValidated: [permission, sneaky]")
     assert "flow/orphan-event" in grounds.findings()
 

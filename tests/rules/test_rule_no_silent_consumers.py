@@ -1,4 +1,4 @@
-"""Rule: no silent consumers. Who reads or takes away what is the workers' is noticed, and the work goes on."""
+"""Rule: no silent consumers. Who reads or takes away what is the workers' is noticed; the work goes on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rule: no unlogged event triggers. What no commit delivered triggers nothing, and its refusal is on record."""
+"""Rule: no unlogged event triggers. What no commit delivered triggers nothing; its refusal is on record."""
 
 from __future__ import annotations
 
@@ -21,16 +21,19 @@ async def _original(arena: Arena, agent: str) -> Fields:
     return fields
 
 
-async def test_a_copy_of_an_entry_under_another_id_triggers_nothing(valkey_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("agent", ["permission", "executor"])
+async def test_a_copy_of_an_entry_under_another_id_triggers_nothing(
+    valkey_url: str, tmp_path: Path, agent: str
+) -> None:
     """A real event with a new id, XADDed while its request runs, is quarantined with a record."""
     async with open_arena(valkey_url, Grounds(tmp_path / "p")) as arena:
-        await arena.client.pause("agent:executor", reason="hold it")
+        await arena.client.pause(f"agent:{agent}", reason="hold it")
         request = await arena.submit()
-        _, fields = await arena.waiting("executor", request)
+        _, fields = await arena.waiting(agent, request)
         other = derive("evt", "another")
         body = fields[b"b"].replace(fields[b"id"], other.encode())
-        await arena.client.resume("agent:executor", reason="go")
-        await arena.inject("executor", fields, id=other, b=body)
+        await arena.client.resume(f"agent:{agent}", reason="go")
+        await arena.inject(agent, fields, id=other, b=body)
         assert (await arena.ended(request)).outcome == "completed"
         await arena.expect("anomaly", other)
         assert len(await arena.told("effect_intent")) == 1
@@ -52,9 +55,7 @@ async def test_a_copy_under_the_same_id_triggers_nothing(valkey_url: str, tmp_pa
 
 
 @pytest.mark.parametrize("agent", ["dispatcher", "handshake", "executor", "audit"])
-async def test_a_replay_of_an_old_event_triggers_nothing(
-    valkey_url: str, tmp_path: Path, agent: str
-) -> None:
+async def test_a_replay_of_an_old_event_triggers_nothing(valkey_url: str, tmp_path: Path, agent: str) -> None:
     """A real entry of a request that has ended, sent again: no new event, and a record of the copy."""
     async with open_arena(valkey_url, Grounds(tmp_path / "p")) as arena:
         fields = await _original(arena, agent)

@@ -46,7 +46,7 @@ class Lua:
     text: str
     instead: str
     attack: Callable[..., Any]
-    case: tuple[str, ...] = ()
+    case: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,9 @@ async def _nothing(*_: Any) -> None:
 
 
 def _allowed(*_: Any) -> Decision:
-    return Decision(allow=True, gate="", action="", principal="", resource="")
+    return Decision(
+        allow=True, gate="", action="", principal="", resource="", policies=(), reasons=(), bundle=""
+    )
 
 
 LUA = [
@@ -73,8 +75,8 @@ LUA = [
         "commit",
         "if not logged then return { 'unlogged', m.ev } end",
         "",
-        triggers.test_an_event_in_the_wrong_inbox_triggers_nothing,
-        ("proposal", "permission"),
+        triggers.test_a_copy_of_an_entry_under_another_id_triggers_nothing,
+        ("permission",),
     ),
     Lua(
         "commit",
@@ -83,12 +85,19 @@ LUA = [
         triggers.test_a_replay_of_an_old_event_triggers_nothing,
         ("dispatcher",),
     ),
-    Lua("commit", "if #m.lg == 0 then", "if false then", triggers.test_nonsense_is_buried_with_a_record, ({b"a": b"b"},)),  # type: ignore[arg-type]
+    Lua(
+        "commit",
+        "if #m.lg == 0 then",
+        "if false then",
+        triggers.test_nonsense_is_buried_with_a_record,
+        ({b"a": b"b"},),
+    ),
     Lua(
         "intent",
         "{ 'refused', 'unlogged', 0 }",
         "{ 'refused', 'fenced', 0 }",
         triggers.test_a_copy_of_an_entry_under_another_id_triggers_nothing,
+        ("executor",),
     ),
     Lua(
         "commit",
@@ -98,15 +107,21 @@ LUA = [
     ),
     Lua(
         "commit",
-        "if spent > (tonumber(meta(s, 'events')) or 0)",
+        "if spent > (tonumber(meta(s, 'events')) or 0) + spare",
         "if false",
         cascades.test_the_number_of_events_is_bounded,
     ),
     Lua(
         "commit",
-        "if e.dp > (tonumber(meta(s, 'depth')) or 0)",
+        "if e.dp > (tonumber(meta(s, 'depth')) or 0) + spare",
         "if false",
         cascades.test_limits_of_the_flow_hold,
+    ),
+    Lua(
+        "commit",
+        "m.ph > 0 and SPARE or 0",
+        "0",
+        cascades.test_a_declared_circle_ends_at_the_depth,
     ),
     Lua(
         "lost",
@@ -162,9 +177,7 @@ PYTHON = [
         escalation.test_an_agent_that_declares_a_grant_is_stopped_by_the_gate,
         ("PermissionsVerified",),
     ),
-    Python(
-        perform, "not_the_undo", lambda *_: None, escalation.test_a_compensation_is_no_way_to_run_tools
-    ),
+    Python(perform, "not_the_undo", lambda *_: None, escalation.test_a_compensation_is_no_way_to_run_tools),
 ]
 
 AT_LOAD = [
@@ -194,7 +207,7 @@ def _name(mutation: Lua | Python) -> str:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arena, "PATIENCE", 1.5)
+    monkeypatch.setattr(arena, "PATIENCE", 1.2)
 
 
 @pytest.mark.parametrize("mutation", LUA, ids=_name)

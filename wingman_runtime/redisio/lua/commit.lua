@@ -5,6 +5,7 @@ local H = cjson.decode(ARGV[1])
 local agent, worker = H.agent, H.worker
 local function body(i) return ARGV[i + 1] end
 local policy = call('HGET', P .. ':control', 'policy') or ''
+local SPARE = 16
 local budgets, versions, seen = {}, {}, {}
 
 local function check(m)
@@ -47,13 +48,15 @@ local function check(m)
   -- Flows stored before this row existed have the default.
   if #m.em > (tonumber(meta(s, 'fan_out')) or 16) then return { 'over_budget', 'fan_out' } end
   local spent = budgets[m.r] or s.events
+  -- A request that used up its budget must still be able to undo what it did, and to be stamped.
+  local spare = m.ph > 0 and SPARE or 0
   for _, e in ipairs(m.em) do
     local route = route_of(s, agent, e.ty)
     if not route or lacks(route, e) then return { 'refused_emit', e.ty } end
     if not e.sys then
-      if e.dp > (tonumber(meta(s, 'depth')) or 0) then return { 'over_budget', 'depth' } end
+      if e.dp > (tonumber(meta(s, 'depth')) or 0) + spare then return { 'over_budget', 'depth' } end
       spent = spent + 1
-      if spent > (tonumber(meta(s, 'events')) or 0) then return { 'over_budget', 'events' } end
+      if spent > (tonumber(meta(s, 'events')) or 0) + spare then return { 'over_budget', 'events' } end
     end
   end
   -- Counted only once the whole message has passed: a refused one must not spend for its neighbours.

@@ -80,8 +80,8 @@ async def settled(client: Client) -> Status:
 async def warm_up(client: Client, fleet: Fleet, gate: asyncio.Semaphore) -> list[Ended]:
     """A hundred requests and a replaced worker, forgotten again.
 
-    So the start is a server that has learned our scripts and counts every command we use; what is compared with
-    it is what requests leave behind.
+    So the start is a server that has learned our scripts and counts every command we use; what is compared
+    with it is what requests leave behind.
     """
     async with asyncio.timeout(60):
         while sum(worker.alive for worker in (await client.status()).workers) < 2:

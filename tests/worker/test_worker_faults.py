@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.worker.projects import COMPLETE, END, Agent, Site, Spec, load, site, until, write
-from wingman_runtime.redisio import inbox, workers
+from wingman_runtime.redisio import commit, inbox, workers
 from wingman_runtime.redisio.embedded import EmbeddedServer, start_embedded
 from wingman_runtime.worker import lane
 
@@ -53,7 +53,15 @@ async def test_a_timeout_is_retried_by_a_durable_timer_then_dead_lettered(
 
 @pytest.mark.parametrize(
     "deed",
-    ["raise asyncio.CancelledError", "sys.exit(3)", "raise KeyboardInterrupt", "raise ValueError('no')"],
+    [
+        "raise asyncio.CancelledError",
+        "sys.exit(3)",
+        "raise KeyboardInterrupt",
+        "raise ValueError('\\ud800')",
+        "return None",
+        "return Emit(ExecutionComplete.model_construct(plan=object()))",
+        "return Emit('text')",
+    ],
 )
 @pytest.mark.parametrize("sync", [False, True], ids=["async", "thread"])
 async def test_whatever_an_agent_raises_is_only_its_failure(
@@ -76,6 +84,16 @@ async def test_hung_threads_hold_up_neither_their_agent_nor_the_end(tmp_path: Pa
         hung = [await place.submit("hang") for _ in range(2)]
         assert {(await request.result(5)).outcome for request in hung} == {"failed"}
         assert (await (await place.submit()).result(3)).outcome == "completed"
+
+
+async def test_an_answer_too_large_for_the_server_fails_alone(tmp_path: Path, valkey_url: str) -> None:
+    """Sent, it would end the connection each time and hold up the lane for ever."""
+    big = COMPLETE.replace('granted_by="test"', 'granted_by="x" * (33 * 2**20)')
+    body = f"if event.data.request.intent == 'bad':\n    {big}\n{COMPLETE}"
+    async with site(load(write(tmp_path / "p", _spec(body)), valkey_url)) as place:
+        bad = await place.submit("bad")
+        assert (await (await place.submit()).result(5)).outcome == "completed"
+        assert (await bad.result(10)).outcome == "failed"
 
 
 HUGE = b"9" * 5000
@@ -114,7 +132,8 @@ async def test_what_a_lost_reply_held_is_found_by_the_only_worker(
     tmp_path: Path, valkey_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pending to this worker and in nobody's hand: after the idle time it takes the entry up, counted."""
-    real, lost = inbox.fetch, []
+    real = inbox.fetch
+    lost: list[inbox.Entry] = []
 
     async def losing(*args: Any, **more: Any) -> list[inbox.Entry]:
         entries = await real(*args, **more)
@@ -136,7 +155,7 @@ async def test_a_result_that_cannot_be_committed_ends_alone(
     tmp_path: Path, valkey_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One result of a batch breaks the commit itself: it is buried, its neighbours are recorded."""
-    real = lane.commit
+    real = commit.commit
     bad: list[str] = []
 
     async def breaking(store: Any, partition: int, agent: str, worker: str, results: Any) -> Any:

@@ -15,24 +15,23 @@ import random
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from wingman_runtime.client.envelope import letter_of, plain_of, work_of
 from wingman_runtime.client.request import Request, request_event
 from wingman_runtime.client.status import Status, read_status
 from wingman_runtime.client.vote import VoteResult, vote_result
 from wingman_runtime.client.waiter import Waiter, same_partition
-from wingman_runtime.contracts.canonical import canonical, digest, refuse_unrepresentable
+from wingman_runtime.contracts.canonical import canonical, digest
 from wingman_runtime.contracts.control import ControlMode, ControlRule, ControlTarget
-from wingman_runtime.contracts.event import Event, EventModel, dataschema_of, envelope_of, located
 from wingman_runtime.contracts.events import ApprovalVoteCast, RequestCancelled, UserRequestReceived
-from wingman_runtime.contracts.ids import derive, partition_of
-from wingman_runtime.contracts.work import Approval, StepRequest, Vote, WorkRequest
+from wingman_runtime.contracts.ids import derive
+from wingman_runtime.contracts.work import Approval, StepRequest, Vote
 from wingman_runtime.errors import (
     AdmissionClosedError,
     BackendUnreachableError,
@@ -49,7 +48,6 @@ from wingman_runtime.settings import Redis, Settings
 
 _RETRY_FOR = 15.0
 _VOTE_WAIT = 10.0
-EventT = TypeVar("EventT", bound=EventModel)
 
 
 class Client:
@@ -144,7 +142,7 @@ class Client:
             ConflictError: the idempotency key was used with another body.
             BackendError: the server cannot be reached; with a key, submitting again is safe.
         """
-        work = _work(intent, params or {}, steps, planner)
+        work = work_of(intent, params or {}, steps, planner)
         tenant = tenant or self.tenant
         who = actor or self.actor
         partition = (
@@ -158,7 +156,7 @@ class Client:
                 where="steps",
                 hint="make it several requests, or raise limits.steps",
             )
-        body = _plain(work)
+        body = plain_of(work)
         size = len(canonical(body))
         if size > self.settings.limits.payload_bytes:
             raise ContractError(
@@ -167,7 +165,7 @@ class Client:
                 hint="send a reference instead, or raise limits.payload_bytes",
             )
         request_id = admission.new_request_id(partition)
-        event = _letter(
+        event = letter_of(
             UserRequestReceived(request=work),
             derive("evt", request_id),
             request_id,
@@ -216,7 +214,7 @@ class Client:
             ConflictError: it has ended, or its end is decided.
         """
         found = await self.request(request_id).state()
-        event = _letter(
+        event = letter_of(
             RequestCancelled(by=by or self.actor, reason=reason),
             derive("evt", request_id, "cancelled"),
             request_id,
@@ -287,7 +285,7 @@ class Client:
             ),
         )
         request = await self.request(found.request_id).state()
-        event = _letter(
+        event = letter_of(
             cast,
             derive("evt", approval_id, who, uuid.uuid4().hex),
             found.request_id,
@@ -369,54 +367,3 @@ def _settings(project: Path | str | Settings | None, url: str | None) -> Setting
     if url is None:
         return found
     return found.model_copy(update={"redis": Redis(url=SecretStr(url))})
-
-
-def _work(
-    intent: str, params: Mapping[str, Any], steps: Sequence[StepRequest | Mapping[str, Any]], planner: str
-) -> WorkRequest:
-    plain = [step if isinstance(step, StepRequest) else dict(step) for step in steps]
-    refuse_unrepresentable(params, "params")
-    for index, step in enumerate(plain):
-        refuse_unrepresentable(step.args if isinstance(step, StepRequest) else step, f"steps[{index}]")
-    try:
-        return WorkRequest.model_validate(
-            {"intent": intent, "params": dict(params), "steps": plain, "planner": planner}
-        )
-    except ValidationError as error:
-        raise located(error, "request") from None
-
-
-def _plain(work: WorkRequest) -> dict[str, Any]:
-    try:
-        body = work.model_dump(mode="json")
-        canonical(body)
-        return body
-    except (TypeError, ValueError, RecursionError) as error:  # no JSON type, half a surrogate pair, too deep
-        raise ContractError(f"the request is not JSON: {error}", where="params") from None
-
-
-def _letter(
-    data: EventT, identity: str, request_id: str, *, actor: str, tenant: str, flow: str
-) -> Event[EventT]:
-    """The data in its envelope. Raises ContractError for an actor, tenant or flow no envelope can carry."""
-    about = _envelope(type(data), request_id, actor=actor, tenant=tenant, flow=flow)
-    try:
-        return envelope_of(type(data))(id=identity, data=data, **about)
-    except ValidationError as error:
-        raise located(error, "request") from None
-
-
-def _envelope(model: type[Any], request_id: str, *, actor: str, tenant: str, flow: str) -> dict[str, Any]:
-    return {
-        "source": "/client",
-        "type": model.__name__,
-        "subject": request_id,
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "dataschema": dataschema_of(model),
-        "partition": partition_of(request_id),
-        "correlationid": request_id,
-        "causationid": "" if model is UserRequestReceived else request_id,
-        "actor": actor,
-        "tenant": tenant,
-        "flow": flow,
-    }

@@ -40,6 +40,8 @@ from wingman_runtime.worker.tables import FlowTables
 from wingman_runtime.worker.threads import AgentThreads
 
 _LOG = structlog.get_logger(__name__)
+ANSWER_LIMIT = 32 * 2**20
+"""Bytes of all events of one answer; far above what tools may return, far below what ends a connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +264,18 @@ class Desk:
             if decision is None or not decision.allow:
                 reasons = decision.reasons if decision else ("no policy bundle is active",)
                 return self._failed(step, "emit_denied", f"{name}: {'; '.join(reasons)}")
-        result = compose.answer(step, outcome)
+        return self._composed(step, outcome, policy)
+
+    def _composed(
+        self, step: Step, outcome: Emit | Refuse | Wait | Done | Forward, policy: StepPolicy
+    ) -> Finished:
+        try:
+            result = compose.answer(step, outcome)
+        except Exception as error:  # a value in it that JSON cannot carry
+            return self._failed(step, "invalid_output", _told(error))
+        if result.size > ANSWER_LIMIT:
+            told = f"its answer is {result.size:,} bytes, the limit is {ANSWER_LIMIT:,}"
+            return self._failed(step, "invalid_output", told)
         return Finished(result, step, outcome, policy)
 
     async def _judged_again(self, finished: Finished, active: str) -> Finished | None:
@@ -285,7 +298,7 @@ class Desk:
         if isinstance(error, TimeoutError):
             told = f"no answer within {self._manifest.timeout.total_seconds():g} s"
         else:
-            told = f"{type(error).__name__}: {error}"
+            told = _told(error)
         _LOG.warning("attempt failed", agent=step.agent, attempt=attempt, error=told)
         if attempt >= rules.attempts:
             return Finished(compose.bury(step, told[:2000]))
@@ -296,3 +309,12 @@ class Desk:
     def _failed(self, step: Step, cause: str, reason: str) -> Finished:
         _LOG.error("rule broken", agent=step.agent, cause=cause, reason=reason)
         return Finished(compose.failure(step, cause, reason))
+
+
+def _told(error: Exception) -> str:
+    """What an error says, as text that every JSON encoder takes."""
+    try:
+        text = str(error)
+    except Exception:
+        text = "(it cannot say)"
+    return f"{type(error).__name__}: {text}".encode("utf-8", "replace").decode()[:2000]

@@ -44,7 +44,8 @@ class AgentThreads:
             allowed = self._limit + min(len(self._lost), self._limit)
             start = self._threads < min(self._busy, allowed)
             self._threads += start
-        self._calls.put((future, lambda: context.run(call)))
+            # Under the lock: a thread that is about to leave for want of work must see it.
+            self._calls.put((future, lambda: context.run(call)))
         if start:
             threading.Thread(target=self._serve, name=f"agent-{self._name}", daemon=True).start()
         return future

@@ -1,0 +1,71 @@
+"""What a client sends: the request as a checked body, and any letter in its envelope. Errors are ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from wingman_runtime.contracts.canonical import canonical, refuse_unrepresentable
+from wingman_runtime.contracts.event import Event, EventModel, dataschema_of, envelope_of, located
+from wingman_runtime.contracts.events import UserRequestReceived
+from wingman_runtime.contracts.ids import partition_of
+from wingman_runtime.contracts.work import StepRequest, WorkRequest
+from wingman_runtime.errors import ContractError
+
+EventT = TypeVar("EventT", bound=EventModel)
+
+
+def work_of(
+    intent: str, params: Mapping[str, Any], steps: Sequence[StepRequest | Mapping[str, Any]], planner: str
+) -> WorkRequest:
+    """The request, checked. Raises ContractError with the path of what does not fit."""
+    plain = [step if isinstance(step, StepRequest) else dict(step) for step in steps]
+    refuse_unrepresentable(params, "params")
+    for index, step in enumerate(plain):
+        refuse_unrepresentable(step.args if isinstance(step, StepRequest) else step, f"steps[{index}]")
+    try:
+        return WorkRequest.model_validate(
+            {"intent": intent, "params": dict(params), "steps": plain, "planner": planner}
+        )
+    except ValidationError as error:
+        raise located(error, "request") from None
+
+
+def plain_of(work: WorkRequest) -> dict[str, Any]:
+    """The request as plain JSON data. Raises ContractError for what JSON cannot carry."""
+    try:
+        body = work.model_dump(mode="json")
+        canonical(body)
+        return body
+    except (TypeError, ValueError, RecursionError) as error:  # no JSON type, half a surrogate pair, too deep
+        raise ContractError(f"the request is not JSON: {error}", where="params") from None
+
+
+def letter_of(
+    data: EventT, identity: str, request_id: str, *, actor: str, tenant: str, flow: str
+) -> Event[EventT]:
+    """The data in its envelope. Raises ContractError for an actor, tenant or flow no envelope can carry."""
+    about = _envelope(type(data), request_id, actor=actor, tenant=tenant, flow=flow)
+    try:
+        return envelope_of(type(data))(id=identity, data=data, **about)
+    except ValidationError as error:
+        raise located(error, "request") from None
+
+
+def _envelope(model: type[Any], request_id: str, *, actor: str, tenant: str, flow: str) -> dict[str, Any]:
+    return {
+        "source": "/client",
+        "type": model.__name__,
+        "subject": request_id,
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "dataschema": dataschema_of(model),
+        "partition": partition_of(request_id),
+        "correlationid": request_id,
+        "causationid": "" if model is UserRequestReceived else request_id,
+        "actor": actor,
+        "tenant": tenant,
+        "flow": flow,
+    }

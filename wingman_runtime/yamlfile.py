@@ -7,7 +7,7 @@ twice, merge keys, tags, keys that are not text, more than one document.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -151,7 +151,8 @@ def validate(model: type[ModelT], located: Located, *, error: type[ConfigError] 
     if len(found) > 1:
         others = "".join(f"\n  also {at}: {text}" for at, text, _ in found[1:])
         message = f"{message} (1 of {len(found)} problems){others}"
-    raise error(message, where=where, hint=_hint(model, first["type"], first["loc"]))
+    hint = _misspelt(first, [item for _, _, item in found]) or _hint(model, first["type"], first["loc"])
+    raise error(message, where=where, hint=hint)
 
 
 def suggestion(name: str, known: Any) -> str:
@@ -254,6 +255,20 @@ def _named(inside: tuple[int | str, ...], message: str) -> str:
     for part in inside:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return f"{text}: {message}" if text else message
+
+
+def _misspelt(first: Any, found: Sequence[Any]) -> str:
+    """A missing key beside an unknown one that is nearly it: one mistake, not two."""
+    if first["type"] not in ("missing", "extra_forbidden"):
+        return ""
+    kind = "extra_forbidden" if first["type"] == "missing" else "missing"
+    place, name = first["loc"][:-1], str(first["loc"][-1])
+    others = [str(item["loc"][-1]) for item in found if item["type"] == kind and item["loc"][:-1] == place]
+    close = get_close_matches(name, others, n=1, cutoff=0.6)
+    if not close:
+        return ""
+    wrong, right = (close[0], name) if kind == "extra_forbidden" else (name, close[0])
+    return f"write {right!r} instead of {wrong!r}"
 
 
 def _hint(model: type[BaseModel], kind: str, inside: tuple[int | str, ...]) -> str | None:

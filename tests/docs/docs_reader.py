@@ -66,8 +66,8 @@ class Reader:
         paths = {"PATH": f"{tools}{os.pathsep}{clean['PATH']}", "PYTHONPATH": str(ROOT)}
         self.environment = {**clean, **paths, "PYTHONUNBUFFERED": "1"}
         self._log = folder / "terminal.log"
-        self._left: subprocess.Popen[bytes] | None = None
-        self._lines: list[str] = []
+        self._left: list[subprocess.Popen[bytes]] = []
+        self._line = ""
         self._seen: dict[str, str] = {}
 
     def __enter__(self) -> Reader:
@@ -83,12 +83,12 @@ class Reader:
             case "run", "":
                 shown = "".join(self.type(line) for line in block.text.splitlines())
             case "run", "dev":
-                self._lines = block.text.splitlines()
-                self.leave_running()
+                [self._line] = block.text.splitlines()
+                self.leave_running(self._line, ready="Ctrl-C ends it")
             case "run", "restart dev":
                 self.interrupt()
                 shown = "".join(self.type(line) for line in block.text.splitlines())
-                self.leave_running()
+                self.leave_running(self._line, ready="Ctrl-C ends it")
             case "run", "python":
                 program = self.cwd / "program.py"
                 program.write_text(block.text)
@@ -146,31 +146,31 @@ class Reader:
         assert done.returncode not in {2, 7, 126, 127}, f"{command[-1]}\n{done.stdout}\n{self.terminal()}"
         return done.stdout
 
-    def leave_running(self, *, ready: str = "Ctrl-C ends it") -> None:
-        """The other terminal; back once it says ``ready``."""
-        [line] = self._lines
+    def leave_running(self, line: str, *, ready: str) -> None:
+        """Another terminal; back once it says ``ready``."""
         with self._log.open("wb") as log:
-            self._left = subprocess.Popen(
+            left = subprocess.Popen(
                 line.split(), cwd=self.cwd, env=self.environment, stdout=log, stderr=log,
                 stdin=subprocess.DEVNULL, process_group=0,
             )  # fmt: skip
+        self._left.append(left)
         deadline = time.monotonic() + WAIT
         while ready not in self.terminal():
-            assert self._left.poll() is None, self.terminal()
+            assert left.poll() is None, self.terminal()
             assert time.monotonic() < deadline, self.terminal()
             time.sleep(0.05)
 
     def interrupt(self) -> None:
-        """Ctrl-C in the other terminal."""
-        if self._left is not None:
+        """Ctrl-C in the other terminals; the first one owns the server and ends last."""
+        while self._left:
+            left = self._left.pop()
             with contextlib.suppress(ProcessLookupError):
-                self._left.send_signal(signal.SIGINT)
+                left.send_signal(signal.SIGINT)
             try:
-                self._left.wait(WAIT)
+                left.wait(WAIT)
             finally:
-                self._left.kill()
-                self._left = None
+                left.kill()
 
     def terminal(self) -> str:
-        """What the other terminal shows."""
+        """What the newest other terminal shows."""
         return self._log.read_text() if self._log.exists() else ""

@@ -82,6 +82,13 @@ def mount_agent(mount: Mount, name: str, *, shipped: bool = False) -> MountedAge
         ManifestError: manifest, function or events do not fit together; ``where`` is file:line.
     """
     folder = mount.folder / name
+    if not (folder / MANIFEST_FILE).is_file():
+        raise ManifestError(
+            f"the agent {name!r} has no {MANIFEST_FILE}",
+            where=shown(folder),
+            hint=f"write one, or copy that of another agent; a folder that is no agent does not belong in "
+            f"{shown(mount.folder)}/",
+        )
     located = load_yaml(folder / MANIFEST_FILE, error=ManifestError)
     manifest = validate(Manifest, located, error=ManifestError)
     _check_manifest(manifest, located, name)

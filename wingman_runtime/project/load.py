@@ -130,6 +130,10 @@ class Project:
             )
         return flows
 
+    def _broken(self, finding: Finding, agents: Mapping[str, MountedAgent]) -> bool:
+        folders = {path.name for path in (self.root / "agents").glob("*/") if path.name not in agents}
+        return any(repr(name) in finding.message for name in folders)
+
     def _filled(self, manifest: Manifest) -> Manifest:
         """A manifest with the project's defaults where it says nothing."""
         defaults = {
@@ -169,7 +173,12 @@ class Project:
         _check_names(agents, catalog, tools, self.root / "policies", problems)
         findings = [_finding(problem) for problem in problems]
         for flow in sources.values():
-            findings += check_flow(flow, manifests, catalog)
+            # An agent that could not be mounted has had its words: that the flow lacks it is no news.
+            findings += [
+                finding
+                for finding in check_flow(flow, manifests, catalog)
+                if finding.rule != "flow/unknown-agent" or not self._broken(finding, agents)
+            ]
         if not findings:
             findings += _idle(agents, sources.values(), manifests)
         if findings or bundle is None or tools is None or scopes is None or planners is None:
@@ -249,7 +258,8 @@ def _line_for(agent: MountedAgent, flows: Iterable[Flow]) -> str:
 
 def _finding(problem: ConfigError) -> Finding:
     rule = _RULES.get(type(problem), "config/setting")
-    return Finding(rule, problem.message, problem.where or CONFIG_FILE, problem.hint or "")
+    where, colon, line = (problem.where or CONFIG_FILE).partition(":")
+    return Finding(rule, problem.message, f"{shown(where)}{colon}{line}", problem.hint or "")
 
 
 def _all(findings: list[Finding]) -> ConfigError:

@@ -18,7 +18,9 @@ steps:
   - tool: http.call
     args:
       url: "https://example.com/{{ params.team }}/tickets"
-      undo: {url: "https://example.com/{{ params.team }}/tickets/{{ response.id }}", json: "{{ response.id }}"}
+      undo:
+        url: "https://example.com/{{ params.team }}/tickets/{{ response.id }}"
+        json: "{{ response.id }}"
 """
 SCOPE = Scope(name="s", intent="ticket.open", tools=(), resources=())
 
@@ -42,7 +44,7 @@ def test_a_placeholder_of_the_answer_stays(plan: Path) -> None:
 def test_a_request_cannot_smuggle_one_in(plan: Path, value: object) -> None:
     """Braces in a parameter are refused where a tool would read them as a placeholder."""
     request = WorkRequest(intent="ticket.open", params={"team": "red", "note": value})
-    with pytest.raises(ContractError, match="may hold no {{"):
+    with pytest.raises(ContractError, match=r"may hold no \{\{"):
         load_template(plan).plan(request, SCOPE)
 
 
@@ -52,8 +54,7 @@ def test_others_are_as_wrong_as_ever(plan: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"secrets\.id"):
         load_template(plan)
     scopes = tmp_path / "scopes.yaml"
-    scopes.write_text(
-        "scopes:\n  s: {purpose: p, intents: [a], tenants: [t], tools: {http.call: ['http:{{ response.id }}']}}\n"
-    )
+    tools = "{http.call: ['http:{{ response.id }}']}"
+    scopes.write_text(f"scopes: {{s: {{purpose: p, intents: [a], tenants: [t], tools: {tools}}}}}\n")
     with pytest.raises(ConfigError, match=r"response\.id"):
         load_scopes(scopes)

@@ -266,7 +266,7 @@ async def open_arena(
     url: str, grounds: Grounds, *, recorder: bool = False, watch: float = 0.2, **flags: Any
 ) -> AsyncIterator[Arena]:
     """The chain at work on ``url``. Without the recorder the log keeps every record for the test to read."""
-    quick = {"redis_url": url, "times__claim_idle": 1.0, "times__block": 0.2}
+    quick = {"redis_url": url, "times__claim_idle": 1.0, "times__block": 0.05}
     project = grounds.load(**(quick | flags))
     stop = asyncio.Event()
     ready: asyncio.Future[Worker | None] = asyncio.get_running_loop().create_future()

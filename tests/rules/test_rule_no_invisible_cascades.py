@@ -1,4 +1,4 @@
-"""Rule: no invisible cascades. Nothing spreads further than its flow declares; what tries is stopped and told."""
+"""Rule: no invisible cascades. Nothing spreads further than its flow declares; what tries is stopped."""
 
 from __future__ import annotations
 

@@ -207,7 +207,7 @@ def _name(mutation: Lua | Python) -> str:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arena, "PATIENCE", 1.2)
+    monkeypatch.setattr(arena, "PATIENCE", 0.9)
 
 
 @pytest.mark.parametrize("mutation", LUA, ids=_name)

@@ -104,20 +104,6 @@ async def test_an_event_without_a_route_is_not_sent(valkey_url: str, tmp_path: P
         await _stopped(arena, "the flow has no route for Noticed")
 
 
-async def test_a_worker_that_prepares_another_target_reaches_nobody(valkey_url: str, tmp_path: Path) -> None:
-    """Where an event goes is read from the table in the server: a worker whose own copy says otherwise routes
-    nothing with it.
-    """
-    grounds = Grounds(tmp_path / "p")
-    _sneaky(grounds, "return Emit(Noticed())")
-    async with open_arena(valkey_url, grounds) as arena:
-        request = await arena.submit()
-        assert (await arena.ended(request)).outcome == "completed"
-        steps = await arena.raw.hkeys(arena.keys.steps(request.id))
-        [noticed] = [one.body["event"]["id"] for one in await arena.told("event", '"type":"Noticed"')]
-        assert not [step for step in steps if step.decode().startswith(noticed)]
-
-
 async def test_limits_of_the_flow_hold(valkey_url: str, tmp_path: Path) -> None:
     """A tighter depth in the flow stops the chain itself there."""
     grounds = Grounds(tmp_path / "p")

@@ -140,6 +140,13 @@ def test_doctor_sees_the_running_server_and_its_workers(project: Path) -> None:
     assert done.returncode == 0
 
 
+def test_doctor_tells_a_supervisor_whether_work_gets_on(project: Path) -> None:
+    """The worker of this machine and the recorder are alive while `dev` runs."""
+    for what in ("worker", "recorder"):
+        done = wingman(project, "doctor", "--live", what)
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
 def test_the_test_that_init_writes_passes(tmp_path: Path) -> None:
     """A fresh project's own pytest is green, and leaves nothing beside its caches."""
     init_project(tmp_path / "fresh")

@@ -160,7 +160,7 @@ async def _demo(project: Project, workers: int, show: Show, desk: int) -> None:
 
 
 class Scenes:
-    """The scenes, one method each. They share nothing but the server, and the ticket desk at port ``desk``."""
+    """The scenes, one method each. They share the server and the ticket desk at port ``desk``."""
 
     def __init__(self, client: Client, project: Project, show: Show, desk: int) -> None:
         self.client = client

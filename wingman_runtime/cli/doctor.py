@@ -6,7 +6,9 @@ import os
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
 
 from wingman_runtime.cli.common import DEFAULT, Common
 from wingman_runtime.cli.out import note, plain
@@ -29,7 +31,14 @@ class Check:
     hint: str = ""
 
 
-def doctor(*, common: Common = DEFAULT) -> int:
+def doctor(
+    *,
+    live: Annotated[
+        Literal["worker", "recorder"] | None,
+        Parameter(help="Only: does this machine's worker, or the recorder, get on? For a supervisor."),
+    ] = None,
+    common: Common = DEFAULT,
+) -> int:
     """Look at Python, the server, the project, its policies and flows, and whether workers run.
 
     Starts nothing and changes nothing. Exits with 1 when something is wrong; warnings are none.
@@ -38,7 +47,12 @@ def doctor(*, common: Common = DEFAULT) -> int:
 
         wingman doctor
         wingman doctor --json
+        wingman doctor --live worker
     """
+    if live is not None:
+        from wingman_runtime.cli.alive import recorder_alive, worker_alive
+
+        return worker_alive(common) if live == "worker" else recorder_alive(common)
     checks = list(_checks(common))
     out = common.out()
     out.table([plain(one) for one in checks], ("check", "state", "found"))

@@ -9,6 +9,7 @@ import re
 from wingman_runtime.errors import ContractError
 
 _DERIVED_CHARS = 26
+_DERIVED_BYTES = 20  # that many hold the characters, and are whole groups of five: no padding to encode
 _REQUEST_ID = re.compile(r"^req_p(\d{1,5})_([0-9a-f]{32})$")
 
 
@@ -21,7 +22,8 @@ def derive(prefix: str, *cause: str | int) -> str:
     for part in cause:
         raw = str(part).encode()
         digest.update(len(raw).to_bytes(4, "big") + raw)
-    return f"{prefix}_{base64.b32encode(digest.digest()).decode().lower()[:_DERIVED_CHARS]}"
+    encoded = base64.b32encode(digest.digest()[:_DERIVED_BYTES]).decode().lower()
+    return f"{prefix}_{encoded[:_DERIVED_CHARS]}"
 
 
 def event_id(cause_id: str, agent: str, position: int, event_type: str, generation: int = 0) -> str:

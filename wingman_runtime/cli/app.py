@@ -20,9 +20,9 @@ from wingman_runtime.errors import WingmanError
 
 INTERRUPTED = 130
 _EPILOGUE = """\
-Every command takes --project DIR and --json, and has examples: wingman COMMAND --help.
-Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 still pending, 6 conflict,
-7 server unreachable, 130 interrupted.
+Every command takes --project DIR and --json; COMMAND --help has examples.
+Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 denied, 5 still pending,
+6 conflict, 7 server unreachable, 130 interrupted.
 """
 
 COMMANDS = (

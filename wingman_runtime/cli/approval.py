@@ -134,7 +134,7 @@ def _voted(approval: Approval) -> str:
 
 def _expires(approval: Approval) -> str:
     at = datetime.fromtimestamp(approval.expires_at_ms / 1000)
-    return at.astimezone().isoformat(" ", "seconds")
+    return at.isoformat(" ", "minutes")
 
 
 def _vote(

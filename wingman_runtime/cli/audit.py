@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 import time
 from datetime import UTC, datetime
@@ -213,9 +214,17 @@ def row(record: StoredRecord) -> dict[str, Any]:
 
 
 def _show(out: Out, record: StoredRecord) -> None:
-    words = [_when(record.at_ms), f"{record.kind:<13}", record.agent or "-", record.event_type or ""]
-    words += [record.request_id, _gist(record.data())]
-    out.stream(row(record), "  ".join(word for word in words if word))
+    known = record.event_type or ""
+    what = known if record.kind == "event" else f"{record.kind} {known}".rstrip()
+    lead = f"{_when(record.at_ms)}  {record.agent or '-':<12}  {what:<22}"
+    gist = _gist(record.data())
+    if sys.stdout.isatty():
+        # One line each on a terminal; what is cut off, a pipe and --json have whole.
+        line = f"{lead}  {record.request_id[-8:] or '-':<8}  {gist}".rstrip()
+        width = shutil.get_terminal_size().columns
+        out.stream(row(record), line if len(line) <= width else line[: width - 1] + "…")
+    else:
+        out.stream(row(record), f"{lead}  {record.request_id or '-'}  {gist}".rstrip())
 
 
 def _gist(body: dict[str, Any]) -> str:

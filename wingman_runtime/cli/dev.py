@@ -17,6 +17,7 @@ from cyclopts import Parameter
 
 from wingman_runtime.cli.common import DEFAULT, Common, actor_of, called
 from wingman_runtime.cli.out import Out, note
+from wingman_runtime.errors import NotFoundError
 
 if TYPE_CHECKING:
     from wingman_runtime.ledger.record import StoredRecord
@@ -88,16 +89,22 @@ async def _tell(project: Project, out: Out) -> None:
 
     store = project.settings.audit_store
     last = 0 if store.is_file() else _ALL
-    while not store.is_file():  # noqa: ASYNC110 - the recorder makes it, in another process
-        await asyncio.sleep(0.1)
-    async for record in follow(store, last=last):
-        out.stream(_plain(record), _line(record))
-        if record.event_type == "ApprovalRequested" and not out.as_json:
-            data = record.data().get("event", {}).get("data", {})
-            command = f"{called()} approval approve {data.get('approval_id')} --as {_voter(project, data)}"
-            note(f"  answer it: {command}")
-        if record.event_type == _OUTCOME and not out.as_json:
-            note(f"  see it:    {called()} request show {record.request_id} --tree")
+    while True:
+        try:
+            async for record in follow(store, last=last):
+                _tell_one(project, out, record)
+        except NotFoundError:
+            await asyncio.sleep(0.1)  # the recorder, in another process, is still making it
+
+
+def _tell_one(project: Project, out: Out, record: StoredRecord) -> None:
+    out.stream(_plain(record), _line(record))
+    if record.event_type == "ApprovalRequested" and not out.as_json:
+        data = record.data().get("event", {}).get("data", {})
+        command = f"{called()} approval approve {data.get('approval_id')} --as {_voter(project, data)}"
+        note(f"  answer it: {command}")
+    if record.event_type == _OUTCOME and not out.as_json:
+        note(f"  see it:    {called()} request show {record.request_id} --tree")
 
 
 def _plain(record: StoredRecord) -> dict[str, object]:

@@ -187,7 +187,7 @@ def describe_judgement(judgement: Judgement, request_id: str = "") -> str:
     mark = "✓" if judgement.allow else "✗"
     told = "; ".join(judgement.reasons)
     unsaid = [name for name in judgement.policies if name not in told]
-    by = f" [{', '.join(unsaid) or 'no policy'}]" if unsaid or not judgement.policies else ""
+    by = f" [{', '.join(unsaid) or 'no policy'}]" if unsaid or not (judgement.policies or told) else ""
     resource = "this request" if request_id and request_id in judgement.resource else judgement.resource
     why = f": {told}" if told else ""
     return _shown(f"{mark} {judgement.action} {judgement.principal} → {resource}{by}{why}")

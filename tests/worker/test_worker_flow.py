@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from tests.worker.projects import COMPLETE, END, Agent, Spec, load, site, write
@@ -39,6 +40,26 @@ async def test_three_branches_of_a_second_join_in_less_than_one_and_a_half(
             assert response.outcome == "completed"
         assert min(took) < 1.5
         assert min(took) >= 1.0
+
+
+async def test_a_join_that_goes_on_counts_a_dead_letter_as_an_answer(tmp_path: Path, valkey_url: str) -> None:
+    """`on_branch_failure: continue`: the joined agent sees the DeadLettered in the branch's place."""
+    spec = _three(0.0)
+    broken = replace(spec.agents["three"], body='raise ValueError("broken")', extra="retry: {attempts: 1}\n")
+    gather = Agent(
+        'assert sorted(i["type"] for i in event.data.inputs) == ["DeadLettered", "PartOne", "PartTwo"]\n'
+        + COMPLETE,
+        consumes=["BranchesJoined"],
+        emits=["ExecutionComplete"],
+    )
+    agents = {**spec.agents, "three": broken, "gather": gather}
+    joins = "{all: {of: [one, two, three], to: gather, on_branch_failure: continue}}"
+    project = load(write(tmp_path / "p", replace(spec, agents=agents, joins=joins)), valkey_url)
+    async with site(project) as place:
+        response = await (await place.submit()).result(10)
+        assert response.outcome == "completed"
+        status = await place.client.status()
+        assert {agent.name: agent.dead for agent in status.agents}["three"] == 1
 
 
 def _slow_and_quick(sync: bool) -> Spec:

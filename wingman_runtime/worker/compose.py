@@ -94,8 +94,13 @@ def bury(step: Step, error: str) -> StepResult:
     )
     emission = _system(step, data, "DeadLettered")
     why = orjson.dumps({**_by(step), "error": error, "attempts": entry.deliveries})
-    return StepResult(
-        entry, "bury", emissions=(emission,), why=why, receipt="buried", size=len(emission.body) + len(why)
+    return replace(
+        _result(step, (emission,)),
+        disposition="bury",
+        policy="",
+        why=why,
+        receipt="buried",
+        size=len(emission.body) + len(why),
     )
 
 
@@ -168,7 +173,9 @@ def _failed(step: Step, cause: str, reasons: Sequence[str]) -> Emission:
 
 def _system(step: Step, data: EventModel, name: str) -> Emission:
     event = _envelope(step, data, derive("evt", step.entry.event_id, step.agent, name))
-    return Emission(event.id, name, event.to_bytes(), _prefix(step), event.depth, system=True)
+    route = _route(step, name)
+    joined = _joined(step, route.join, event.depth) if route and route.join else None
+    return Emission(event.id, name, event.to_bytes(), _prefix(step), event.depth, system=True, join=joined)
 
 
 def _joined(step: Step, join: JoinRoute, depth: int) -> JoinEnvelope:

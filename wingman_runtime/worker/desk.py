@@ -106,6 +106,8 @@ class Desk:
             code=self._agent.code_digest,
             worker=self._worker,
             time=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            # Known before anything can go wrong: where a failure goes is the flow's to say, too.
+            flow=await self._tables.get(entry.partition, entry.flow_digest),
         )
         if entry.deliveries > self._manifest.retry.attempts:
             lost = f"delivered {entry.deliveries - 1} times and never finished: its worker died or hung"
@@ -128,10 +130,9 @@ class Desk:
         judge = self._lawbook.judge
         if rule is not None or judge is None:
             return Finished(compose.park(entry))
-        table = await self._tables.get(entry.partition, entry.flow_digest)
-        if table is None:
+        if step.flow is None:
             return Finished(compose.quarantine(step, "unknown_flow", f"no flow {entry.flow_digest!r}"))
-        step = replace(step, flow=table, policy=judge.digest)
+        step = replace(step, policy=judge.digest)
         policy = StepPolicy(judge, self._manifest.gate)
         return await self._answered(step, event, policy)
 

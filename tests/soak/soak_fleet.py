@@ -40,11 +40,14 @@ class Fleet:
                     process.kill()
                 await process.wait()
 
-    async def replacing(self) -> None:
-        """Replace one every few seconds, until cancelled."""
-        while True:
-            await asyncio.sleep(self.every)
-            await asyncio.shield(self.replace())
+    async def replacing(self, enough: asyncio.Event) -> None:
+        """Replace one every few seconds until it is enough."""
+        while not enough.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.every):
+                    await enough.wait()
+                return
+            await self.replace()
 
     async def replace(self) -> None:
         """Stop the older worker, start another, both at once."""

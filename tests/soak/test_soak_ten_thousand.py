@@ -105,15 +105,15 @@ async def test_ten_thousand_requests_while_workers_are_replaced(tmp_path: Path) 
         ended = await warm_up(client, fleet, gate)
         before = (await client.status()).used_memory
 
-        began = time.monotonic()
-        replacing = asyncio.create_task(fleet.replacing())
-        async with asyncio.timeout(WITHIN):
+        began, enough = time.monotonic(), asyncio.Event()
+        async with asyncio.timeout(WITHIN), asyncio.TaskGroup() as group:
+            group.create_task(fleet.replacing(enough))
             ended += await asyncio.gather(*(one(client, n, gate) for n in range(REQUESTS)))
-        took = time.monotonic() - began
-        full = (await client.status()).used_memory
-        for helper in (replacing, votes):
-            assert not helper.done(), helper.exception()
-            helper.cancel()
+            took = time.monotonic() - began
+            full = (await client.status()).used_memory
+            enough.set()
+        assert not votes.done(), votes.exception()
+        votes.cancel()
 
         status = await settled(client)
         await asyncio.sleep(began + took + SETTLED_AFTER - time.monotonic())

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from wingman_runtime.contracts.work import Plan, Risk
 from wingman_runtime.effects.perform import Performer
-from wingman_runtime.effects.web import Web
 from wingman_runtime.effects.workspace import Workspace
 from wingman_runtime.errors import ConflictError, NotFoundError, PolicyError
 from wingman_runtime.ledger.recorder import Recorder
@@ -128,6 +127,8 @@ def make_worker(
     extra_ports: dict[str, object] | None = None,
 ) -> Worker:
     """A worker for some agents of the project, on an open server."""
+    from wingman_runtime.effects.web import Web  # loads an HTTP client, which commands do not need
+
     settings = project.settings
     ledger = RedisEffects(store)
     return Worker(

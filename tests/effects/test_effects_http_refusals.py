@@ -148,6 +148,19 @@ async def test_addresses_are_of_three_kinds(address: str, kind: str) -> None:
             assert await addresses(entry, parse_url("http://api.test:1/"), resolve) == [address]
 
 
+async def test_a_special_address_has_to_be_listed_itself() -> None:
+    """Metadata by its number, listed and private; no name, no wildcard and no plain entry opens it."""
+
+    async def resolve(host: str, port: int) -> list[str]:
+        raise OSError("not to be looked up")
+
+    url = parse_url("http://169.254.169.254/latest")
+    itself = HttpHost(host="169.254.169.254", private=True)
+    assert await addresses(itself, url, resolve) == ["169.254.169.254"]
+    with pytest.raises(ToolError, match="special address"):
+        await addresses(HttpHost(host="169.254.169.254"), url, resolve)
+
+
 async def test_an_empty_list_refuses_everything() -> None:
     """Nothing is reached unless it is listed, and the error says where to list it."""
     with pytest.raises(ToolError, match="not listed") as caught:

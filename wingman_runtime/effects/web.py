@@ -29,15 +29,13 @@ import httpx
 
 from wingman_runtime.contracts.canonical import canonical
 from wingman_runtime.contracts.tool import HttpReply
-from wingman_runtime.effects.web_address import Resolve, addresses, listed, look_up
+from wingman_runtime.effects.web_address import SAFE, Resolve, addresses, listed, look_up, repeatable
 from wingman_runtime.effects.web_body import Body, read_body
 from wingman_runtime.effects.web_url import WebUrl, join_url, parse_url
 from wingman_runtime.errors import ContractError, ToolError
 from wingman_runtime.settings import Http, HttpHost
 
 REDIRECTS: Final = 3
-SAFE: Final = frozenset({"GET", "HEAD"})
-"""Methods that change nothing: whatever becomes of the call, nothing was done."""
 PLAN_HEADERS: Final = frozenset({"accept", "accept-language", "if-match", "if-none-match", "prefer"})
 """Headers that every plan may set. Others can name a user, a route, a method: a host's entry lists them."""
 _NEVER: Final = re.compile(
@@ -271,14 +269,6 @@ class Web:
                     problem = f"{ca_file}: {error.strerror or error}"
                     raise ToolError(problem, hint="mend http.ca_file") from None
         return self._tls
-
-
-def repeatable(method: str, url: str, settings: Http) -> bool:
-    """May a call be made again with the same key? By its method, or because its host honours the key."""
-    if method.upper() in SAFE | {"PUT", "DELETE"}:
-        return True
-    entry = listed(settings.allow, parse_url(url))
-    return entry is not None and entry.idempotency
 
 
 def _meaning(request: _Request, answer: _Answer, secrets: tuple[str, ...]) -> HttpReply:

@@ -13,9 +13,9 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Literal, TypeAlias
 
-from wingman_runtime.effects.web_url import PORTS, WebUrl
+from wingman_runtime.effects.web_url import PORTS, WebUrl, parse_url
 from wingman_runtime.errors import ToolError
-from wingman_runtime.settings import HttpHost
+from wingman_runtime.settings import Http, HttpHost
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -52,6 +52,18 @@ def kind_of(address: Address) -> Literal["public", "private", "special"]:
     if any(address in network for network in _PRIVATE):
         return "private"
     return "special" if address.version == 6 and address not in _GLOBAL6 else "public"
+
+
+SAFE: Final = frozenset({"GET", "HEAD"})
+"""Methods that change nothing: whatever becomes of the call, nothing was done."""
+
+
+def repeatable(method: str, url: str, settings: Http) -> bool:
+    """May a call be made again with the same key? By its method, or because its host honours the key."""
+    if method.upper() in SAFE | {"PUT", "DELETE"}:
+        return True
+    entry = listed(settings.allow, parse_url(url))
+    return entry is not None and entry.idempotency
 
 
 def listed(allow: Sequence[HttpHost], url: WebUrl) -> HttpHost | None:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from wingman_runtime.contracts.tool import Http, HttpReply, Result, ToolContext, tool
-from wingman_runtime.effects.web import repeatable
+from wingman_runtime.effects.web_address import repeatable
 from wingman_runtime.effects.web_url import parse_url
 from wingman_runtime.errors import ContractError, ToolError
 from wingman_runtime.settings import Settings

@@ -216,7 +216,7 @@ def row(record: StoredRecord) -> dict[str, Any]:
 def _show(out: Out, record: StoredRecord) -> None:
     known = record.event_type or ""
     what = known if record.kind == "event" else f"{record.kind} {known}".rstrip()
-    lead = f"{_when(record.at_ms)}  {record.agent or '-':<12}  {what:<22}"
+    lead = f"{_when(record.at_ms)}  {record.agent or '-':<12}  {what:<26}"
     gist = _gist(record.data())
     if sys.stdout.isatty():
         # One line each on a terminal; what is cut off, a pipe and --json have whole.

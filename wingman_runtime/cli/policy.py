@@ -111,7 +111,7 @@ def explain(
 ) -> int:
     """Judge one question and tell every policy's part in it, and what would have to be different.
 
-    Exits with 4 when the answer is no. Attributes of each action: docs/policies.md.
+    Exits with 4 when the answer is no. Attributes of each action: policies/core.cedarschema.
 
     For example
 
@@ -141,6 +141,12 @@ def explain(
         out.data(plain(told))
     else:
         out.line(str(told))
+        if any("does not fit the schema" in reason for reason in told.decision.reasons):
+            kind = resource.partition("::")[0]
+            note(
+                f"what it is asked with: `entity {kind}` and `action {action}` in policies/core.cedarschema;"
+            )
+            note("-a and -c give it: risk=low for text, steps:=1 or tools:='[\"file.write\"]' for the rest")
     return 0 if told.decision.allow else DeniedError.exit_code
 
 

@@ -67,17 +67,28 @@ def submit(
             else:
                 out.line(request.id)
             note(f"see `wingman request show {request.id}`")
+            await _say_what_holds(client)
             return 0
         try:
             response = await request.result(timeout=wait)
         except StillPendingError:
             if common.json:
                 out.data({"request_id": request.id, "outcome": None})
+            await _say_what_holds(client)
             raise
         show_response(out, response)
         return exit_code(response)
 
     return with_client(common, work)
+
+
+async def _say_what_holds(client: Client) -> None:
+    """What a request may wait for beside its approval: nobody working, or somebody holding it back."""
+    seen = await client.status()
+    if not any(beat.alive for beat in seen.workers):
+        note("no worker runs: it waits until `wingman dev` or `wingman worker` does")
+    for rule in seen.rules:
+        note(f"{rule.target} is held by {rule.by}: {rule.reason}; see `wingman resume --help`")
 
 
 def parameters(pairs: tuple[str, ...], whole: str) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 
 from wingman_runtime.errors import ContractError
 
-_DERIVED_CHARS = 26
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # RFC 4648 base32, in lower case
+_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
+_SHIFTS = tuple(range(120, -1, -10))  # 13 pairs of characters, 130 bits
 _DERIVED_BYTES = 20  # that many hold the characters, and are whole groups of five: no padding to encode
 _REQUEST_ID = re.compile(r"^req_p(\d{1,5})_([0-9a-f]{32})$")
 

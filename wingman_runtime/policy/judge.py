@@ -1,6 +1,7 @@
 """Decisions. Permit only if Cedar says Allow and nothing errored; all else, a fault included, is a denial.
 
-1. Answer from memory when the same question was answered under this bundle.
+1. Answer from memory when the same question was answered under this bundle, or one that no policy of the
+   gate can tell from it was allowed (`alike`).
 2. Refuse a principal nobody declared: Cedar would judge it like anybody else.
 3. Give Cedar the question with the few entities it needs.
 4. Check the question's types against the schema, once for each combination of types.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -20,6 +22,7 @@ import orjson
 
 from wingman_runtime.contracts.events import SHIPPED
 from wingman_runtime.contracts.ports import Decision, Question, Ref
+from wingman_runtime.policy.alike import Alike
 from wingman_runtime.policy.bundle import GATES, Bundle, Gate, Rule
 from wingman_runtime.policy.entities import NAMESPACE, Facts, People, facts_of, uid
 from wingman_runtime.policy.recent import Recent
@@ -43,6 +46,8 @@ class Judge:
         # Where a value's own content decides whether it fits, one that fitted says nothing of the next.
         self._simple = _BY_VALUE.search(bundle.schema_text) is None
         self._answers: Recent[bytes, Decision] = Recent(memory)
+        self._alike = {name: Alike(gate) for name, gate in bundle.gates.items()}
+        self._allowed: Recent[tuple[str, bytes], Decision] = Recent(memory)
         self._cast: Recent[tuple[Ref, ...], cedarpy.Entities] = Recent(_CAST)
         self._fits: Recent[tuple[Any, ...], bool] = Recent(_SHAPES)
         self._emits: Recent[tuple[str, str, str], Decision] = Recent(memory)
@@ -57,7 +62,24 @@ class Judge:
             key = _key(question)
         except Exception as problem:
             return self._denied(question, "", errors=(f"the question cannot be written down: {problem}",))
-        return self._answers.get(key, lambda: self._decide(question, key))
+        known = self._answers.peek(key) or self._allowed_before(question, key)
+        if known is None:
+            known = self._decide(question, key)
+            self._answers.put(key, known)
+            if known.allow and self._simple:
+                self._allowed.put((question.gate, self._alike[question.gate].key(question)), known)
+        return known
+
+    def _allowed_before(self, question: Question, key: bytes) -> Decision | None:
+        """The answer to an earlier question that this gate cannot tell from this one. Denials name their
+        question in their reasons, so only permission is used again."""
+        alike = self._alike.get(question.gate)
+        if alike is None or not self._simple:
+            return None
+        before = self._allowed.peek((question.gate, alike.key(question)))
+        if before is None:
+            return None
+        return replace(before, resource=_named(question.resource), input_digest=_digest(key))
 
     def judge_many(self, questions: Iterable[Question]) -> list[Decision]:
         """In the order of the questions."""
@@ -98,7 +120,7 @@ class Judge:
         )
 
     def _decide(self, question: Question, key: bytes) -> Decision:
-        digest = "sha256:" + hashlib.sha256(key).hexdigest()
+        digest = _digest(key)
         try:
             gate = self.bundle.gates.get(question.gate)
             if gate is None:
@@ -177,8 +199,8 @@ class Judge:
             allow=allow,
             gate=question.gate,
             action=question.action,
-            principal=f'{question.principal.type}::"{question.principal.id}"',
-            resource=f'{question.resource.type}::"{question.resource.id}"',
+            principal=_named(question.principal),
+            resource=_named(question.resource),
             policies=tuple(rule.id for rule in rules),
             reasons=reasons or tuple(rule.said for rule in rules),
             bundle=self.bundle.digest,
@@ -187,6 +209,14 @@ class Judge:
             annotations=_annotations(rules),
             input_digest=digest,
         )
+
+
+def _named(entity: Ref) -> str:
+    return f'{entity.type}::"{entity.id}"'
+
+
+def _digest(key: bytes) -> str:
+    return "sha256:" + hashlib.sha256(key).hexdigest()
 
 
 def _request(question: Question, facts: Facts) -> dict[str, object]:

@@ -1,0 +1,64 @@
+"""Which questions must have the same answer: those that differ only in what no policy of the gate can see.
+
+Cedar has no reflection: a policy learns an attribute only by writing its name, and tells one entity from
+another only by writing its literal. So a name that does not occur in a gate's text cannot change an answer
+there, and an answer may be used again for another request or plan. Types still count: the schema is about
+them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from wingman_runtime.contracts.ports import Question
+from wingman_runtime.policy.bundle import Gate
+from wingman_runtime.policy.entities import NAMED
+
+_ONE_OF_MANY = ("Request", "Plan")
+"""Resource types whose every instance is new; tools, events and people have names that policies use."""
+_SCALARS = (str, int, bool)
+
+
+class Alike:
+    """The view one gate has of a question."""
+
+    def __init__(self, gate: Gate) -> None:
+        # An escape could spell a name without writing it; then everything counts.
+        self._all = "\\" in gate.text
+        self._words = frozenset(re.findall(r"\w+", gate.text))
+        self._nameless = frozenset(
+            kind for kind in _ONE_OF_MANY if not self._all and not re.search(rf'{kind}\s*::\s*"', gate.text)
+        )
+
+    def key(self, question: Question) -> bytes:
+        """Equal keys mean equal answers at this gate, under one bundle.
+
+        Raises:
+            TypeError: the question has a value without JSON form.
+        """
+        kind, name = question.resource
+        return orjson.dumps(
+            [
+                question.action,
+                list(question.principal),
+                kind,
+                None if kind in self._nameless else name,
+                *self._seen(question.attributes),
+                *self._seen(question.context),
+            ],
+            option=orjson.OPT_SORT_KEYS,
+        )
+
+    def _seen(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+        """What the gate may look at, and of the rest only names and types."""
+        seen, unseen = {}, {}
+        for name, value in values.items():
+            if self._all or name in self._words or name in NAMED or type(value) not in _SCALARS:
+                seen[name] = value
+            else:
+                unseen[name] = type(value).__name__
+        return seen, unseen

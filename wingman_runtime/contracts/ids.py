@@ -10,7 +10,6 @@ from wingman_runtime.errors import ContractError
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # RFC 4648 base32, in lower case
 _PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 _SHIFTS = tuple(range(120, -1, -10))  # 13 pairs of characters, 130 bits
-_DERIVED_BYTES = 20  # that many hold the characters, and are whole groups of five: no padding to encode
 _REQUEST_ID = re.compile(r"^req_p(\d{1,5})_([0-9a-f]{32})$")
 
 
@@ -23,8 +22,9 @@ def derive(prefix: str, *cause: str | int) -> str:
     for part in cause:
         raw = str(part).encode()
         digest.update(len(raw).to_bytes(4, "big") + raw)
-    encoded = base64.b32encode(digest.digest()[:_DERIVED_BYTES]).decode().lower()
-    return f"{prefix}_{encoded[:_DERIVED_CHARS]}"
+    # As b32encode would, at a fraction of its time: an id is made for every event.
+    bits = int.from_bytes(digest.digest()[:17], "big") >> 6
+    return f"{prefix}_{''.join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS])}"
 
 
 def event_id(cause_id: str, agent: str, position: int, event_type: str, generation: int = 0) -> str:

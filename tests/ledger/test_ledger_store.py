@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.ledger.ledger_fakes import draft, fill
-from wingman_runtime.errors import BackendError, BackendRefusedError, IntegrityError, UsageError
+from wingman_runtime.errors import (
+    BackendError,
+    BackendRefusedError,
+    IntegrityError,
+    NotFoundError,
+    UsageError,
+)
 from wingman_runtime.ledger.query import heads, query, select
 from wingman_runtime.ledger.record import ANOMALY, NOTES
 from wingman_runtime.ledger.store import AuditStore
@@ -33,6 +39,17 @@ def test_every_commit_is_on_disk_and_readers_do_not_wait(tmp_path: Path) -> None
         connection = store._open()
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def test_a_store_in_the_making_is_not_there_yet(tmp_path: Path) -> None:
+    """A reader that comes while a recorder makes the file is told to wait, not that the file is damaged."""
+    path = tmp_path / "audit.db"
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode=WAL")
+    assert path.stat().st_size > 0
+    with pytest.raises(NotFoundError, match="no audit store yet"):
+        heads(path)
+    connection.close()
 
 
 def test_the_same_content_again_is_nothing_new(tmp_path: Path) -> None:

@@ -140,25 +140,32 @@ def open_reader(path: Path) -> sqlite3.Connection:
         IntegrityError: the file is no audit store.
     """
     if not path.is_file() or path.stat().st_size == 0:
-        raise NotFoundError(
-            "there is no audit store yet",
-            where=str(path),
-            hint="start a recorder: `wingman dev`, or `wingman worker`",
-        )
+        raise _not_yet(path)
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     with translated(path):
         try:
-            return _probed(uri)
+            return _probed(path, uri)
         except sqlite3.OperationalError:
             # A folder that cannot be written to has no room for WAL's index; without a WAL none is needed.
             if path.with_name(path.name + "-wal").exists():
                 raise
-            return _probed(uri + "&immutable=1")
+            return _probed(path, uri + "&immutable=1")
 
 
-def _probed(uri: str) -> sqlite3.Connection:
+def _not_yet(path: Path) -> NotFoundError:
+    return NotFoundError(
+        "there is no audit store yet",
+        where=str(path),
+        hint="start a recorder: `wingman dev`, or `wingman worker`",
+    )
+
+
+def _probed(path: Path, uri: str) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0)
     try:
+        # A recorder that is making the store has written the file's first page, and no table yet.
+        if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None:
+            raise _not_yet(path)
         connection.execute("SELECT 1 FROM records LIMIT 1").fetchone()
     except BaseException:
         connection.close()

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from wingman_runtime.contracts.work import Plan, Risk
 from wingman_runtime.effects.perform import Performer
 from wingman_runtime.effects.workspace import Workspace
-from wingman_runtime.errors import ConflictError, NotFoundError, PolicyError
+from wingman_runtime.errors import ConflictError, NotFoundError, PolicyError, WingmanError
 from wingman_runtime.ledger.recorder import Recorder
 from wingman_runtime.ledger.store import AuditStore
 from wingman_runtime.policy.bundle import Bundle
@@ -180,16 +180,36 @@ async def run_worker(
     """
     chosen = chosen_agents(project, agents)
     lanes = (len(chosen) + 1) * project.settings.partitions
-    async with connect(project.settings, readers=lanes + 4) as connected, asyncio.TaskGroup() as group:
+    async with connect(project.settings, readers=lanes + 4) as connected:
         store = connected.store
         await activate(project, store, by=project.settings.actor or "worker")
         worker = make_worker(project, store, chosen, concurrency=concurrency) if chosen else None
         if ready is not None:
             ready(worker)
-        if not agents or RECORDER in agents:
-            group.create_task(record(project.settings, store, stop), name="recorder")
-        if worker is not None:
-            group.create_task(worker.run(stop), name="worker")
+        with _plainly():
+            async with asyncio.TaskGroup() as group:
+                if not agents or RECORDER in agents:
+                    group.create_task(record(project.settings, store, stop), name="recorder")
+                if worker is not None:
+                    group.create_task(worker.run(stop), name="worker")
+
+
+@contextlib.contextmanager
+def _plainly() -> Iterator[None]:
+    """What one task raised, not a group of one; of several, the first that says what to do."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        found = list(_leaves(group))
+        raise next((one for one in found if isinstance(one, WingmanError)), found[0]) from group
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for one in group.exceptions:
+        if isinstance(one, BaseExceptionGroup):
+            yield from _leaves(one)
+        else:
+            yield one
 
 
 async def record(settings: Settings, store: Store, stop: asyncio.Event) -> None:

@@ -345,13 +345,17 @@ class Settings(BaseSettings):
         settings._sources.update(layers.sources)
         return settings
 
+    def source_of(self, path: str) -> str:
+        """Where a setting's value comes from: file:line, a variable, a flag, or ``default``."""
+        return self._sources.get(path, "default")
+
     def explain(self) -> list[SettingValue]:
         """Every setting with its value (secrets masked) and the source it came from."""
         return [
             SettingValue(
                 path=dotted,
                 value=_shown(_dig(self, dotted)),
-                source=self._sources.get(dotted, "default"),
+                source=self.source_of(dotted),
                 purpose=purpose,
             )
             for dotted, purpose in setting_paths()

@@ -77,7 +77,7 @@ class Layers:
             dotted = ".".join(path)
             where = self.located.where(*path)
             if dotted not in self.known and dotted not in groups:
-                hint = _nearest(dotted, [*self.known, *groups])
+                hint = suggestion(dotted, [*self.known, *groups]) or _beside(path, self.known)
                 self.problems.append(ConfigError(f"unknown setting {dotted!r}", where=where, hint=hint))
             elif value is not None:
                 self.sources[dotted] = where
@@ -94,7 +94,12 @@ class Layers:
             if path is not None:
                 self.sources[path] = name
             elif name not in groups:
-                hint = _nearest(name, [*names, *ENV_SHORT, *ENV_OTHER])
+                # Without the prefix, which alone makes any two of them look alike.
+                bare = [known.removeprefix(ENV_PREFIX) for known in (*names, *ENV_SHORT, *ENV_OTHER)]
+                meant = suggestion(name.removeprefix(ENV_PREFIX), bare).replace(
+                    "mean '", f"mean '{ENV_PREFIX}"
+                )
+                hint = meant or f"unset it; `env -u {name} wingman config show` lists every setting"
                 message = f"unknown environment variable {name}"
                 self.problems.append(ConfigError(message, where="environment", hint=hint))
         try:
@@ -153,6 +158,13 @@ def _merge(into: dict[str, Any], layer: Mapping[str, Any]) -> None:
             _merge(into[key], value)
         else:
             into[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _beside(path: tuple[str, ...], known: list[str]) -> str:
+    """What else could stand there: `wingman config show` would refuse the same file."""
+    depth = len(path) - 1
+    names = {one.split(".")[depth]: None for one in known if tuple(one.split(".")[:depth]) == path[:-1]}
+    return f"remove it; known here: {', '.join(names)}"
 
 
 def _nearest(name: str, known: list[str]) -> str:

@@ -144,7 +144,7 @@ def test_parameters_are_text_or_json() -> None:
     """`key=text` is text, `key:=JSON` is what it says, and both lie over --params."""
     given = parameters(("title=a=b", 'fields:={"n": 1}', "flag:=true"), '{"title": "x", "rest": 1}')
     assert given == {"title": "a=b", "fields": {"n": 1}, "flag": True, "rest": 1}
-    with pytest.raises(UsageError, match="no JSON"):
+    with pytest.raises(UsageError, match="not valid JSON"):
         parameters(("n:=one",), "")
     with pytest.raises(UsageError, match="object"):
         parameters((), "[1]")

@@ -165,11 +165,11 @@ def test_init_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         return rename(self, to)
 
     monkeypatch.setattr(Path, "rename", failing)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(UsageError, match="disk full"):
         init_project(target, force=True)
     assert [path.name for path in target.iterdir()] == ["mine.txt"]
     moved.clear()
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(UsageError, match="disk full"):
         init_project(tmp_path / "new")
     assert not (tmp_path / "new").exists()
 

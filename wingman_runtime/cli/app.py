@@ -15,8 +15,9 @@ from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 
 from wingman_runtime import __version__
+from wingman_runtime.cli.logs import logs_to_stderr
 from wingman_runtime.cli.out import complain
-from wingman_runtime.errors import WingmanError
+from wingman_runtime.errors import UsageError, WingmanError
 
 INTERRUPTED = 130
 _EPILOGUE = """\
@@ -75,37 +76,67 @@ def run(arguments: Sequence[str]) -> int:
     """One command; returns the exit code."""
     as_json = "--json" in arguments
     try:
-        words = _global_last(arguments)
+        words = _global_last(_text(arguments))
+        logs_to_stderr(words[0] if words else "", as_json=as_json)
         code = build(words[0] if words else "")(words)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except WingmanError as error:
-        _debug(error)
-        complain(str(error), as_json=as_json, error=error)
-        return error.exit_code
+        return _told(error, error, as_json)
     except CycloptsError as error:
-        complain(f"{error}\n  → see `wingman --help`, or --help behind a command", as_json=as_json)
-        return 2
+        hint = "see `wingman --help`, or --help behind a command"
+        return _told(error, UsageError(" ".join(str(error).split()), hint=hint), as_json)
     except KeyboardInterrupt:
-        complain("interrupted", as_json=as_json)
+        complain(InterruptedByPersonError("interrupted"), as_json=as_json)
         return INTERRUPTED
     except BrokenPipeError:
         # `wingman audit tail | head`: the reader has seen enough. Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        return _told(error, _of_the_system(error), as_json)
     except Exception as error:
-        _debug(error)
-        complain(
-            f"internal error: {type(error).__name__}: {error}\n"
-            "  → this is a bug; WINGMAN_DEBUG=1 shows the traceback to report with it",
-            as_json=as_json,
-        )
-        return 1
+        hint = "this is a bug; WINGMAN_DEBUG=1 shows the traceback to report with it"
+        told = WingmanError(f"internal error: {type(error).__name__}: {error}", hint=hint)
+        return _told(error, told, as_json)
 
 
-def _debug(error: Exception) -> None:
+class InterruptedByPersonError(WingmanError):
+    """Ctrl-C, in the shape of every other error."""
+
+    exit_code = INTERRUPTED
+
+
+def _told(error: Exception, said: WingmanError, as_json: bool) -> int:
     if os.environ.get("WINGMAN_DEBUG") == "1":
         raise error
+    complain(said, as_json=as_json)
+    return said.exit_code
+
+
+def _of_the_system(error: OSError) -> WingmanError:
+    """No right, no room, no such folder: not our bug, and the file says which."""
+    hint = "see that the disk has room and that this user may read and write there"
+    return WingmanError(
+        f"{type(error).__name__}: {error.strerror or error}",
+        where=str(error.filename) if error.filename is not None else None,
+        hint=hint,
+    )
+
+
+def _text(arguments: Sequence[str]) -> Sequence[str]:
+    """The arguments; bytes that are no UTF-8 would fail later and further from their place."""
+    for number, word in enumerate(arguments, 1):
+        try:
+            word.encode()
+        except UnicodeEncodeError as problem:
+            byte = ord(word[problem.start]) - 0xDC00
+            raise UsageError(
+                f"byte 0x{byte & 0xFF:02x} is not UTF-8",
+                where=f"argument {number}, {word.encode(errors='replace').decode()[:60]!r}",
+                hint="type it in a UTF-8 terminal, or put it into a file and use --params @FILE",
+            ) from None
+    return arguments
 
 
 def _global_last(arguments: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ from cyclopts import Parameter
 
 from wingman_runtime.cli.common import DEFAULT, Common, called
 from wingman_runtime.cli.out import Out, note, style_of
-from wingman_runtime.errors import ConflictError, WingmanError
+from wingman_runtime.errors import ConflictError, UsageError, WingmanError
 
 if TYPE_CHECKING:
     from wingman_runtime.client import Client
@@ -54,7 +54,14 @@ def demo(
     root = folder.expanduser().resolve()
     show = Show(common.out())
     with Desk() as desk:
-        prepare(root, desk.port)
+        try:
+            prepare(root, desk.port)
+        except OSError as error:
+            raise UsageError(
+                f"the demo cannot be written: {error.strerror or error}",
+                where=str(root),
+                hint="choose a --folder that this user may write to, on a disk with room",
+            ) from error
         project = Project.find(root)
         began = time.monotonic()
         asyncio.run(_demo(project, workers, show, desk.port))

@@ -128,20 +128,23 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def complain(text: str, *, as_json: bool = False, error: WingmanError | None = None) -> None:
-    """An error, on stderr."""
+def complain(error: WingmanError, *, as_json: bool = False) -> None:
+    """An error, on stderr: a message for people, or one JSON object that always has the same five fields."""
     if as_json:
-        told: dict[str, Any] = {"error": error.message if error else text}
-        if error is not None:
-            told |= {"kind": type(error).__name__, "where": error.where, "hint": error.hint}
-            told["exit_code"] = error.exit_code
+        told = {
+            "error": error.message,
+            "kind": type(error).__name__,
+            "where": error.where,
+            "hint": error.hint,
+            "exit_code": error.exit_code,
+        }
         print(json.dumps(told, ensure_ascii=False), file=sys.stderr, flush=True)
     elif sys.stderr.isatty():
         from rich.text import Text
 
-        console(stderr=True).print(Text.assemble(("error ", "bold red"), text))
+        console(stderr=True).print(Text.assemble(("error: ", "bold red"), str(error)))
     else:
-        note(f"error: {text}")
+        note(f"error: {error}")
 
 
 def _cell(value: Any) -> str:

@@ -9,7 +9,8 @@ from cyclopts import App, Parameter
 
 from wingman_runtime.cli.common import DEFAULT, Common, actor_of, with_client
 from wingman_runtime.cli.out import Out, note, style_of
-from wingman_runtime.errors import DeniedError, StillPendingError, WingmanError
+from wingman_runtime.cli.progress import telling
+from wingman_runtime.errors import DeniedError, WingmanError
 
 if TYPE_CHECKING:
     from wingman_runtime.client import Client
@@ -107,15 +108,14 @@ def watch(
         request = client.request(request_id)
         out = common.out()
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout), telling(request, as_json=common.json, beside_data=True):
                 async for event in request.events():
                     out.stream(
                         event, f"{_time(event.at_ms)}  {event.agent or '-':<14}{event.type or event.kind}"
                     )
                 response = response_of(await request.state())
         except TimeoutError:
-            hint = f"wingman request show {request_id}"
-            raise StillPendingError(f"not ended after {timeout:g} s", where=request_id, hint=hint) from None
+            raise await request.pending(timeout) from None
         if not common.json:
             show_response(out, response)
         return exit_code(response)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from wingman_runtime.cli.common import DEFAULT, Common, actor_of, with_client
+from wingman_runtime.cli.jsontext import read_json
 from wingman_runtime.cli.out import note
+from wingman_runtime.cli.progress import telling
 from wingman_runtime.cli.request import exit_code, show_response
-from wingman_runtime.errors import StillPendingError, UsageError
+from wingman_runtime.errors import BackendUnreachableError, StillPendingError, UsageError
 
 if TYPE_CHECKING:
     from wingman_runtime.client import Client
@@ -46,7 +46,7 @@ def submit(
         wingman submit page.publish --params @page.json --key page-42 --json
     """
     given = parameters(param, params)
-    listed = _json(steps, "--steps", list) if steps else ()
+    listed = read_json(steps, "--steps", list) if steps else ()
     settings = common.found().settings
     who = actor_of(settings, actor)
 
@@ -70,8 +70,9 @@ def submit(
             await _say_what_holds(client)
             return 0
         try:
-            response = await request.result(timeout=wait)
-        except StillPendingError:
+            async with telling(request, as_json=common.json):
+                response = await request.result(timeout=wait)
+        except (StillPendingError, BackendUnreachableError):
             if common.json:
                 out.data({"request_id": request.id, "outcome": None})
             await _say_what_holds(client)
@@ -97,31 +98,13 @@ def parameters(pairs: tuple[str, ...], whole: str) -> dict[str, Any]:
     Raises:
         UsageError: a pair that is none, or no JSON.
     """
-    given: dict[str, Any] = _json(whole, "--params", dict) if whole else {}
+    given: dict[str, Any] = read_json(whole, "--params", dict) if whole else {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key.rstrip(":"):
             raise UsageError(f"--param {pair!r} is no key=value", hint="write --param path=notes/a.md")
         if key.endswith(":"):
-            given[key[:-1]] = _json(value, f"--param {key[:-1]}", None)
+            given[key[:-1]] = read_json(value, f"--param {key[:-1]}")
         else:
             given[key] = value
     return given
-
-
-def _json(text: str, option: str, kind: type | None) -> Any:
-    source = text
-    if text.startswith("@"):
-        path = Path(text[1:])
-        if not path.is_file():
-            raise UsageError(f"{option}: no file {path}")
-        source = path.read_text(encoding="utf-8")
-    try:
-        value = json.loads(source)
-    except json.JSONDecodeError as problem:
-        raise UsageError(
-            f"{option}: no JSON: {problem}", hint="quote it for the shell, or use @FILE"
-        ) from None
-    if kind is not None and not isinstance(value, kind):
-        raise UsageError(f"{option}: a JSON {'object' if kind is dict else 'list'} is expected")
-    return value

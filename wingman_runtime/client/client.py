@@ -76,6 +76,7 @@ class Client:
         self.tenant = tenant or self.settings.tenant
         self._stack = AsyncExitStack()
         self._store: Store | None = None
+        self._where = ""
         self._waiter: Waiter | None = None
         times = self.settings.times
         self._rules = admission.AdmissionRules(
@@ -92,6 +93,7 @@ class Client:
             connect(self.settings, readers=self.settings.partitions + 4)
         )
         self._store = connected.store
+        self._where = connected.backend.where
         self._waiter = Waiter(connected.store)
         self._stack.push_async_callback(self._waiter.close)
         return self
@@ -342,8 +344,10 @@ class Client:
         share = self.settings.admission.memory
         if limit and used > limit * share:
             raise AdmissionClosedError(
-                f"the server uses {used / limit:.0%} of its memory, admission stops at {share:.0%}",
+                f"the server uses {used:,} bytes of its {limit:,} (maxmemory), "
+                f"admission stops at {share:.0%} (admission.memory): let work be done, or raise maxmemory",
                 retry_after=self.settings.admission.retry_after,
+                where=self._where,
             )
 
     _memory_seen: tuple[float, int, int] = (0.0, 0, 0)

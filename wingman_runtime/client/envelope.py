@@ -15,6 +15,7 @@ from wingman_runtime.contracts.ids import partition_of
 from wingman_runtime.contracts.work import StepRequest, WorkRequest
 from wingman_runtime.errors import ContractError
 
+_STEP = 'a step is {"tool": "note.write", "args": {…}}'
 EventT = TypeVar("EventT", bound=EventModel)
 
 
@@ -22,8 +23,11 @@ def work_of(
     intent: str, params: Mapping[str, Any], steps: Sequence[StepRequest | Mapping[str, Any]], planner: str
 ) -> WorkRequest:
     """The request, checked. Raises ContractError with the path of what does not fit."""
-    plain = [step if isinstance(step, StepRequest) else dict(step) for step in steps]
     refuse_unrepresentable(params, "params")
+    for index, step in enumerate(steps):
+        if not isinstance(step, StepRequest | Mapping):
+            raise ContractError(f"{step!r:.60} is no step", where=f"steps[{index}]", hint=_STEP)
+    plain = [step if isinstance(step, StepRequest) else dict(step) for step in steps]
     for index, step in enumerate(plain):
         refuse_unrepresentable(step.args if isinstance(step, StepRequest) else step, f"steps[{index}]")
     try:
@@ -31,7 +35,7 @@ def work_of(
             {"intent": intent, "params": dict(params), "steps": plain, "planner": planner}
         )
     except ValidationError as error:
-        raise located(error, "request") from None
+        raise _hinted(located(error, "request"), error) from None
 
 
 def plain_of(work: WorkRequest) -> dict[str, Any]:
@@ -41,7 +45,11 @@ def plain_of(work: WorkRequest) -> dict[str, Any]:
         canonical(body)
         return body
     except (TypeError, ValueError, RecursionError) as error:  # no JSON type, half a surrogate pair, too deep
-        raise ContractError(f"the request is not JSON: {error}", where="params") from None
+        raise ContractError(
+            f"the request is not JSON: {error}",
+            where="params",
+            hint="send plain data: finite numbers, and text that UTF-8 can carry",
+        ) from None
 
 
 def letter_of(
@@ -53,6 +61,17 @@ def letter_of(
         return envelope_of(type(data))(id=identity, data=data, **about)
     except ValidationError as error:
         raise located(error, "request") from None
+
+
+def _hinted(said: ContractError, error: ValidationError) -> ContractError:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    if first["loc"][:1] == ("steps",):
+        said.hint = _STEP
+    elif first["loc"][:1] == ("intent",):
+        said.hint = "an intent is a name such as note.write: the intents are in config/scopes.yaml"
+    else:
+        said.hint = "see the parameters in `wingman submit --help`"
+    return said
 
 
 def _envelope(model: type[Any], request_id: str, *, actor: str, tenant: str, flow: str) -> dict[str, Any]:

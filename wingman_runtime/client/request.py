@@ -12,8 +12,13 @@ import orjson
 from wingman_runtime.contracts.event import Event
 from wingman_runtime.contracts.events import AuditStamped
 from wingman_runtime.contracts.log import LogEntry
-from wingman_runtime.contracts.work import Outcome, Response
-from wingman_runtime.errors import BackendUnreachableError, NotFoundError, StillPendingError
+from wingman_runtime.contracts.work import Approval, Outcome, Response
+from wingman_runtime.errors import (
+    BackendUnreachableError,
+    NotFoundError,
+    StillPendingError,
+    WingmanError,
+)
 from wingman_runtime.redisio import state
 from wingman_runtime.redisio.state import RequestState
 
@@ -70,6 +75,7 @@ class Request:
 
         Raises:
             StillPendingError: not ended within ``timeout``; the request goes on.
+            BackendUnreachableError: not ended as far as one can see: the server is away.
             NotFoundError: as `state`.
         """
         try:
@@ -77,9 +83,7 @@ class Request:
                 await self._client.waiter.ended(self.id)
                 return response_of(await self._patiently(self.state))
         except TimeoutError:
-            raise StillPendingError(
-                f"not ended after {timeout:g} s", where=self.id, hint=await self._why_pending()
-            ) from None
+            raise await self.pending(timeout) from None
 
     async def events(self) -> AsyncIterator[RequestEvent]:
         """Every record of its trail in order, from the first; ends when the request has ended."""
@@ -96,6 +100,15 @@ class Request:
             nap = _FIRST_NAP if records else min(nap * 2, _LONGEST_NAP)
             await asyncio.sleep(nap)
 
+    async def latest(self) -> RequestEvent | None:
+        """The last record of its trail so far."""
+        found = await state.records(self._client.store, self.id, -1)
+        return request_event(found[-1]) if found else None
+
+    async def approvals(self) -> list[Approval]:
+        """Its open approvals: what it waits for people with."""
+        return await self._client.approvals(request_id=self.id)
+
     async def cancel(self, *, reason: str, by: str | None = None) -> None:
         """See `Client.cancel`."""
         await self._client.cancel(self.id, reason=reason, by=by)
@@ -110,14 +123,20 @@ class Request:
                 nap = min(nap * 2, _LONGEST_NAP)
                 await asyncio.sleep(nap)
 
-    async def _why_pending(self) -> str:
+    async def pending(self, waited: float | None) -> WingmanError:
+        """What to raise when it has not ended after ``waited`` seconds: says what it waits for."""
         try:
-            waiting = await self._client.approvals(request_id=self.id)
+            waiting = await self.approvals()
         except BackendUnreachableError as error:
-            return f"the server is away: {error.message}"
+            return BackendUnreachableError(
+                f"not ended after {waited or 0:g} s as far as can be seen: {error.message}",
+                where=self.id,
+                hint=f"it was admitted and is kept: once the server is back, wingman request watch {self.id}",
+            )
+        hint = f"ask again: wingman request watch {self.id}; or look with `wingman status`"
         if waiting:
-            return f"it waits for an approval: wingman approval show {waiting[0].approval_id}"
-        return "ask again later, or look with `wingman request show` and `wingman status`"
+            hint = f"it waits for an approval: wingman approval show {waiting[0].approval_id}"
+        return StillPendingError(f"not ended after {waited or 0:g} s", where=self.id, hint=hint)
 
 
 def request_event(entry: LogEntry) -> RequestEvent:

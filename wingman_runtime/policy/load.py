@@ -169,7 +169,11 @@ def _rules(text: str, root: Path, name: str) -> tuple[Rule, ...]:
         tree = cedarpy.policies_to_pst(text)
     except ValueError as problem:
         line, message = blame(text, cedarpy.policies_to_pst)
-        raise PolicyError(f"not valid Cedar: {message or problem}", where=f"{shown_name}:{line}") from None
+        raise PolicyError(
+            f"not valid Cedar: {message or problem}",
+            where=f"{shown_name}:{line}",
+            hint="correct the statement that stands on this line or ends just above it",
+        ) from None
     written = statements(text)
     if tree.templates or len(written) != len(tree.static_policies):
         line = next((one.line for one in written if "?principal" in one.text or "?resource" in one.text), 1)

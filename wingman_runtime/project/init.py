@@ -78,7 +78,14 @@ def init_project(target: Path, *, name: str = "", force: bool = False) -> list[s
             raise ConflictError(
                 "would overwrite " + ", ".join(taken[:5]), where=str(target), hint="move them"
             )
-    _write(target, files)
+    try:
+        _write(target, files)
+    except OSError as error:
+        raise UsageError(
+            f"the project cannot be written: {error.strerror or error}",
+            where=str(target),
+            hint="choose a folder that this user may write to, on a disk with room",
+        ) from error
     return sorted(files)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +18,13 @@ from wingman_runtime.flow.facts import Facts
 from wingman_runtime.flow.finding import Finding
 from wingman_runtime.flow.load import load_flow
 from wingman_runtime.flow.model import DISPATCHER, Flow, Limits, RouteSpec
-from wingman_runtime.project.agents import MountedAgent, collect_events, mount_agents, with_reference
+from wingman_runtime.project.agents import (
+    MANIFEST_FILE,
+    MountedAgent,
+    collect_events,
+    mount_agents,
+    with_reference,
+)
 from wingman_runtime.project.find import find_root, reference_root
 from wingman_runtime.settings import Settings
 from wingman_runtime.settings_layers import CONFIG_FILE
@@ -30,6 +37,8 @@ if TYPE_CHECKING:
     from wingman_runtime.project.scopes import ScopeBook
 
 T = TypeVar("T")
+_EVENT = re.compile(r"\b[A-Z]\w+")
+_FOLLOWING = {"flow/unknown-agent", "flow/unknown-event", "flow/orphan-route"}
 
 _RULES: Mapping[type[ConfigError], str] = {
     FlowError: "flow/file",
@@ -131,8 +140,12 @@ class Project:
         return flows
 
     def _broken(self, finding: Finding, agents: Mapping[str, MountedAgent]) -> bool:
-        folders = {path.name for path in (self.root / "agents").glob("*/") if path.name not in agents}
-        return any(repr(name) in finding.message for name in folders)
+        """The finding only follows from an agent that could not be mounted: it names it, or its event."""
+        folders = [path for path in (self.root / "agents").glob("*/") if path.name not in agents]
+        if finding.rule == "flow/unknown-agent":
+            return any(repr(folder.name) in finding.message for folder in folders)
+        events = set(_EVENT.findall(finding.message))
+        return any(events & set(_EVENT.findall(_words(folder))) for folder in folders)
 
     def _filled(self, manifest: Manifest) -> Manifest:
         """A manifest with the project's defaults where it says nothing."""
@@ -156,7 +169,7 @@ class Project:
         from wingman_runtime.project.planners import load_planners
         from wingman_runtime.project.scopes import load_scopes
 
-        problems: list[ConfigError] = []
+        problems = list(_places(self.settings))
         agents = self.mount(problems)
         catalog = EventCatalog(collect_events(agents, problems))
         sources = self.load_flows(problems)
@@ -177,7 +190,7 @@ class Project:
             findings += [
                 finding
                 for finding in check_flow(flow, manifests, catalog)
-                if finding.rule != "flow/unknown-agent" or not self._broken(finding, agents)
+                if finding.rule not in _FOLLOWING or not self._broken(finding, agents)
             ]
         if not findings:
             findings += _idle(agents, sources.values(), manifests)
@@ -188,6 +201,27 @@ class Project:
             self.root, self.settings, catalog, agents, flows, sources, bundle, tools, scopes, planners
         )
         return loaded, []
+
+
+def _places(settings: Settings) -> Iterator[ConfigError]:
+    """A file where a folder is needed, or the other way round: better now than in the middle of a request."""
+    for setting, path, wrong in (
+        ("workspace", settings.workspace, settings.workspace.exists() and not settings.workspace.is_dir()),
+        ("audit_store", settings.audit_store, settings.audit_store.is_dir()),
+    ):
+        if wrong:
+            source = settings.source_of(setting)
+            yield ConfigError(
+                f"{setting}: {shown(path)} is {'no' if setting == 'workspace' else 'a'} folder",
+                where=CONFIG_FILE if source == "default" else source,
+                hint=f"move it away, or set {setting} to another path",
+            )
+
+
+def _words(folder: Path) -> str:
+    """What is written in an agent's folder about events, readable as YAML and Python or not."""
+    files = [path for path in (folder / MANIFEST_FILE, folder / "events.py") if path.is_file()]
+    return "\n".join(path.read_bytes().decode(errors="replace") for path in files)
 
 
 def _part(problems: list[ConfigError], load: Callable[[], T]) -> T | None:

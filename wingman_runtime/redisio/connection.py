@@ -213,6 +213,10 @@ def _options(
         )
     try:
         options: dict[str, Any] = dict(parse_url(url))
+        # The library takes a database that is no number for database 0.
+        database = urlsplit(url).path.strip("/") if scheme != "unix" else ""
+        if database and not database.isdecimal():
+            raise ValueError(f"{database!r} is no database number")
     except (ValueError, TypeError) as error:
         raise UsageError(
             f"the server's URL cannot be read: {error}",

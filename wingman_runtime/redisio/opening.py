@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from wingman_runtime.errors import AdmissionClosedError, BackendError, WingmanError
 from wingman_runtime.redisio.connection import Backend, Tls, open_backend
-from wingman_runtime.redisio.embedded import start_embedded
+from wingman_runtime.redisio.embedded import EmbeddedServer, start_embedded
 from wingman_runtime.redisio.store import Store
 from wingman_runtime.settings import Settings
 
@@ -40,7 +41,28 @@ async def connect(settings: Settings, *, readers: int = 64) -> AsyncIterator[Con
             start_embedded, settings.data_dir, maxmemory=limit, binary=settings.embedded.binary
         )
     try:
-        backend = await open_backend(
+        backend = await _opened(settings, server, readers)
+        async with backend:
+            store = Store(
+                backend.commands,
+                backend.readers,
+                namespace=settings.namespace,
+                partitions=settings.partitions,
+            )
+            try:
+                yield Connected(backend, store)
+            except (BackendError, AdmissionClosedError) as error:
+                error.where = error.where or backend.where
+                raise
+    finally:
+        if server is not None and server.owned:
+            await server.astop()
+
+
+async def _opened(settings: Settings, server: EmbeddedServer | None, readers: int) -> Backend:
+    redis = settings.redis
+    try:
+        return await open_backend(
             redis.url.get_secret_value() if redis.url else None,
             embedded=server,
             username=redis.username,
@@ -50,14 +72,9 @@ async def connect(settings: Settings, *, readers: int = 64) -> AsyncIterator[Con
             reader_connections=readers,
             client_name=f"wingman-{settings.name}"[:60],
         )
-        async with backend:
-            store = Store(
-                backend.commands,
-                backend.readers,
-                namespace=settings.namespace,
-                partitions=settings.partitions,
-            )
-            yield Connected(backend, store)
-    finally:
-        if server is not None and server.owned:
-            await server.astop()
+    except WingmanError as error:
+        # The URL is wrong or its server is: the reader needs the place where the URL is written.
+        source = settings.source_of("redis.url")
+        if server is None and error.where and source != "default":
+            error.where = f"{error.where} (from {source})"
+        raise

@@ -1,7 +1,8 @@
 """Audit (P-05): one response and one stamp for every way a request can end.
 
-1. the outcome, as the request's state holds it, and where that says nothing as the closing event does; 2. the
-response, from the event and, where it carries no effects, from the ledger; 3. the stamp over the digest of the response, with the policies in force.
+1. the outcome, as the request's state holds it, and where that says nothing as the closing event does;
+2. the response, from the event and, where it carries no effects, from the ledger;
+3. the stamp over the digest of the response, with the policies in force.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from wingman_runtime.redisio.ending import cancelled
 
 
 async def test_a_task_that_misses_a_cancellation_is_ended_all_the_same() -> None:
-    """The library may swallow one that comes together with a reply; the loop around it would go on for ever."""
+    """The library may swallow one that comes with a reply; the loop around it would go on for ever."""
     missed = 0
 
     async def reading() -> None:

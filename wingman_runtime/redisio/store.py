@@ -67,7 +67,7 @@ class Store:
             # Taken before the answer: those who ask meanwhile use the last value instead of asking as well.
             self._memory = (share, now)
             facts: dict[str, Any] = {}
-            # Where it may not be asked (a narrow ACL, fakeredis) the server's own limit still closes the door.
+            # Where it may not be asked (a narrow ACL, fakeredis) the server's own limit closes the door.
             with contextlib.suppress(BackendRefusedError):
                 async with backend_errors():
                     facts = await self.commands.info("memory")

@@ -9,9 +9,9 @@ import pytest
 
 from wingman_runtime.contracts.event import EventCatalog
 from wingman_runtime.contracts.events import SHIPPED, SYSTEM_EVENTS
+from wingman_runtime.contracts.finding import Finding
 from wingman_runtime.contracts.manifest import Manifest
 from wingman_runtime.flow.check import check_flow
-from wingman_runtime.flow.finding import Finding
 from wingman_runtime.flow.load import load_flow
 from wingman_runtime.flow.model import Flow
 

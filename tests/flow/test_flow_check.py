@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from wingman_runtime.contracts.event import EventCatalog
+from wingman_runtime.contracts.finding import Finding
 from wingman_runtime.contracts.manifest import Manifest
-from wingman_runtime.errors import FlowError
 from wingman_runtime.flow.check import check_flow
-from wingman_runtime.flow.finding import Finding, require
 from wingman_runtime.flow.load import load_flow
 from wingman_runtime.flow.model import Flow
 
@@ -337,16 +336,3 @@ def test_who_settles_or_stamps_may_not_perform(
     chain[name] = chain[name].model_copy(update={"performs": True})
     text = SHIPPED_FLOW.read_text()
     only(check_flow(write_flow(text), chain, catalog), "flow/bypasses-handshake", line_of(text, f"{key}:"))
-
-
-def test_findings_come_in_the_order_of_the_file_and_refuse_together(check_small: Check) -> None:
-    """All problems are told at once, the first of the file first."""
-    found = check_small("finally: audit\nlimits: {fan_out: 2}", "limits: {fan_out: 1}\nfailure: nobody")
-    lines = [int(one.where.split(":")[1]) for one in found]
-    assert lines == sorted(lines)
-    assert len(found) > 2
-    with pytest.raises(FlowError) as caught:
-        require(found)
-    assert caught.value.where == found[0].where
-    assert all(one.message in caught.value.message for one in found)
-    require([])

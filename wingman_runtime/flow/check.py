@@ -17,12 +17,12 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from wingman_runtime.contracts.event import EventCatalog
+from wingman_runtime.contracts.finding import Finding
 from wingman_runtime.contracts.manifest import Manifest
 from wingman_runtime.contracts.system_events import SYSTEM_EVENTS
 from wingman_runtime.flow.check_ends import check_ends, check_governance
 from wingman_runtime.flow.check_joins import check_joins
 from wingman_runtime.flow.facts import RUNTIME_EVENTS, Edge, Facts
-from wingman_runtime.flow.finding import Finding
 from wingman_runtime.flow.model import RESERVED_NAMES, Flow
 from wingman_runtime.yamlfile import suggestion
 

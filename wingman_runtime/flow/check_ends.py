@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wingman_runtime.contracts.event import EventCatalog
+from wingman_runtime.contracts.finding import Finding
 from wingman_runtime.contracts.system_events import SYSTEM_EVENTS
 from wingman_runtime.contracts.work import Outcome
 from wingman_runtime.flow.facts import Facts
-from wingman_runtime.flow.finding import Finding
 from wingman_runtime.flow.model import POSTED
 from wingman_runtime.yamlfile import suggestion
 

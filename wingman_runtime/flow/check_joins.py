@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from wingman_runtime.contracts.finding import Finding
 from wingman_runtime.flow.facts import Facts
-from wingman_runtime.flow.finding import Finding
 from wingman_runtime.flow.model import Join
 
 

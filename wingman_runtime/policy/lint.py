@@ -8,9 +8,9 @@ from typing import Any
 
 from cedarpy import pst
 
+from wingman_runtime.contracts.finding import Finding
 from wingman_runtime.policy.bundle import ALWAYS, GATES, Bundle, Rule
 from wingman_runtime.policy.entities import NAMESPACE
-from wingman_runtime.policy.finding import Finding
 from wingman_runtime.policy.load import repeated_ids, schema_problems
 from wingman_runtime.yamlfile import shown, suggestion
 

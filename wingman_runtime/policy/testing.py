@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from wingman_runtime.contracts.finding import Finding
 from wingman_runtime.contracts.ports import Decision, Question, Ref
 from wingman_runtime.errors import PolicyError
 from wingman_runtime.policy.bundle import GATES, Bundle
-from wingman_runtime.policy.finding import Finding
 from wingman_runtime.policy.judge import Judge
 from wingman_runtime.policy.lint import lint
 from wingman_runtime.policy.why import acts

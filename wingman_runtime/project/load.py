@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wingman_runtime.contracts.event import EventCatalog
+from wingman_runtime.contracts.finding import Finding
 from wingman_runtime.contracts.manifest import Manifest
 from wingman_runtime.errors import ConfigError, FlowError, ManifestError, PolicyError, ToolDeclarationError
 from wingman_runtime.flow.check import check_flow
 from wingman_runtime.flow.compile import CompiledFlow, compile_flow
 from wingman_runtime.flow.facts import Facts
-from wingman_runtime.flow.finding import Finding
 from wingman_runtime.flow.load import load_flow
 from wingman_runtime.flow.model import DISPATCHER, Flow, Limits, RouteSpec
 from wingman_runtime.project.agents import (

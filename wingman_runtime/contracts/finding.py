@@ -1,4 +1,4 @@
-"""One thing wrong with the policies, found without asking them anything."""
+"""One thing wrong with a project, as a check says it: of a flow, the policies, or anything else of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``rule`` is a stable id such as ``policy/dead``; ``where`` is file:line."""
+    """``rule`` is a stable id such as ``flow/orphan-event``; ``where`` is file:line."""
 
     rule: str
     message: str

@@ -336,3 +336,11 @@ def test_who_settles_or_stamps_may_not_perform(
     chain[name] = chain[name].model_copy(update={"performs": True})
     text = SHIPPED_FLOW.read_text()
     only(check_flow(write_flow(text), chain, catalog), "flow/bypasses-handshake", line_of(text, f"{key}:"))
+
+
+def test_findings_come_in_the_order_of_the_file(check_small: Check) -> None:
+    """All problems are told at once, the first of the file first."""
+    found = check_small("finally: audit\nlimits: {fan_out: 2}", "limits: {fan_out: 1}\nfailure: nobody")
+    lines = [int(one.where.split(":")[1]) for one in found]
+    assert lines == sorted(lines)
+    assert len(found) > 2

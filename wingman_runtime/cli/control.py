@@ -12,8 +12,10 @@ from wingman_runtime.cli.out import note, plain
 
 if TYPE_CHECKING:
     from wingman_runtime.client import Client
+    from wingman_runtime.redisio.state import RequestState
 
 Target = Annotated[str, Parameter(help="all, agent:NAME, flow:NAME, tenant:NAME, event:TYPE or request:ID.")]
+OneTarget = Annotated[str, Parameter(help="Only this: a target as `pause` takes it.")]
 Reason = Annotated[str, Parameter(help="Why; it goes on the record.")]
 Actor = Annotated[str, Parameter(name="--as", help="Who does it; else the setting actor, else the login.")]
 
@@ -39,14 +41,17 @@ def resume(target: Target, /, *, reason: Reason, actor: Actor = "", common: Comm
     return _control("resume", target, reason, actor, common)
 
 
-def status(*, common: Common = DEFAULT) -> int:
-    """What runs, what waits, what is held and by whom.
+def status(target: OneTarget = "", /, *, common: Common = DEFAULT) -> int:
+    """What runs, what waits, what is held and by whom; of everything, or of one target.
 
     For example
 
         wingman status
-        wingman status --json
+        wingman status agent:executor
+        wingman status request:req_p0_… --json
     """
+    if target:
+        return _standing(target, common)
 
     async def work(client: Client) -> int:
         seen = await client.status()
@@ -86,6 +91,45 @@ def status(*, common: Common = DEFAULT) -> int:
         return 0
 
     return with_client(common, work)
+
+
+def _standing(target: str, common: Common) -> int:
+    async def work(client: Client) -> int:
+        seen = await client.standing(target)
+        told = {
+            "target": str(seen.target),
+            "held": bool(seen.held_by),
+            "held_by": [plain(rule) | {"held": str(rule.target)} for rule in seen.held_by],
+            "agents": plain(seen.agents),
+            "requests": [_request(request) for request in seen.requests],
+        }
+        out = common.out()
+        if common.json:
+            out.data(told)
+            return 0
+        out.fields({"target": target, "held": "yes" if seen.held_by else "no, it goes on"})
+        for rows, columns in (
+            (told["held_by"], ("held", "mode", "by", "reason")),
+            (told["agents"], ("name", "waiting", "pending", "parked", "dead")),
+            (told["requests"], ("request", "status", "intent", "actor", "tenant", "flow")),
+        ):
+            if rows:
+                out.line("")
+                out.table(rows, columns)
+        return 0
+
+    return with_client(common, work)
+
+
+def _request(request: RequestState) -> dict[str, object]:
+    return {
+        "request": request.request_id,
+        "status": request.outcome or request.status,
+        "intent": request.intent,
+        "actor": request.actor,
+        "tenant": request.tenant,
+        "flow": request.flow,
+    }
 
 
 def _memory(used: int, limit: int) -> str:

@@ -24,6 +24,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from wingman_runtime.client.envelope import letter_of, plain_of, work_of
 from wingman_runtime.client.request import Request, request_event
+from wingman_runtime.client.standing import Standing, read_standing
 from wingman_runtime.client.status import Status, read_status
 from wingman_runtime.client.vote import VoteResult, vote_result
 from wingman_runtime.client.waiter import Waiter, same_partition
@@ -333,6 +334,15 @@ class Client:
     async def status(self) -> Status:
         """A snapshot of queues, workers, rules and memory."""
         return await read_status(self.store)
+
+    async def standing(self, target: str) -> Standing:
+        """Which rules hold ``target`` (as for `pause`), and what of it is open.
+
+        Raises:
+            UsageError: the text is no target.
+            NotFoundError: no such agent or request.
+        """
+        return await read_standing(self.store, ControlTarget.parse(target))
 
     async def trail(self, request_id: str) -> list[Any]:
         """Every record of a request so far, in order; see `Request.events` to follow it."""

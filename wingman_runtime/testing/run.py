@@ -25,6 +25,7 @@ from wingman_runtime.effects.registry import ToolRegistry
 from wingman_runtime.errors import StillPendingError, UsageError
 from wingman_runtime.project.load import LoadedProject, Project
 from wingman_runtime.redisio import control
+from wingman_runtime.redisio.ending import cancelled
 from wingman_runtime.redisio.store import Store
 from wingman_runtime.testing.crash import CrashPoint, CrashStore
 from wingman_runtime.testing.fake import Call, Fake
@@ -205,9 +206,7 @@ async def arun(
                 voting.result()
             response = await waiting
         finally:
-            for task in (voting, waiting):
-                task.cancel()
-            await asyncio.gather(voting, waiting, return_exceptions=True)
+            await cancelled((voting, waiting))
         trail = tuple(await client.trail(request.id))
     return Run(response, trail, tuple(votes), tuple(fake.calls[began:]) if fake else (), place)
 
@@ -255,14 +254,12 @@ async def _work(
         running = asyncio.create_task(doomed.run(stop))
         ends = [asyncio.create_task(doomed_store.crashed.wait()), asyncio.create_task(stop.wait())]
         await asyncio.wait([running, *ends], return_when=asyncio.FIRST_COMPLETED)
-        for task in ends:
-            task.cancel()
+        await cancelled(ends)
         if not doomed_store.crashed.is_set():
             await running
             return
         doomed.abandon()
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await cancelled([running])
     await worker(store).run(stop)
 
 

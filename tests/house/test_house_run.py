@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-redis62.lock")
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-bench.lock", "requirements-redis62.lock")
 TOOLS = ("sh", "env", "cat", "cksum", "dirname", "rm", "uname", "grep")
 
 
@@ -48,7 +48,7 @@ def _run(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("command", ["demo", "test", "wingman"])
+@pytest.mark.parametrize("command", ["demo", "test", "bench", "wingman"])
 def test_without_python_the_package_to_install_is_named(bare: Path, command: str) -> None:
     """No Python at all: fails, saying what to install on Debian and macOS; makes nothing."""
     done = _run(bare, command)
@@ -100,12 +100,22 @@ def test_the_locks_hold_every_declared_dependency_with_hashes() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())
     runtime = [*declared["project"]["dependencies"], *declared["dependency-groups"]["build"]]
     dev = [line for line in declared["dependency-groups"]["dev"] if isinstance(line, str)]
-    for lock, wanted in (("requirements.lock", runtime), ("requirements-dev.lock", [*runtime, *dev])):
+    bench = declared["dependency-groups"]["bench"]
+    for lock, wanted in (
+        ("requirements.lock", runtime),
+        ("requirements-dev.lock", [*runtime, *dev]),
+        ("requirements-bench.lock", bench),
+    ):
         locked = _pins(lock)
         names = {re.split(r"[\[<>=;~! ]", line, maxsplit=1)[0] for line in wanted}
         assert names <= locked.keys(), f"{lock}: run `./run lock`"
     both = _pins("requirements.lock")
-    assert both.items() <= _pins("requirements-dev.lock").items()
+    development = _pins("requirements-dev.lock")
+    assert both.items() <= development.items()
+    # One environment may hold both.
+    bench_pins = _pins("requirements-bench.lock")
+    shared = bench_pins.keys() & development.keys()
+    assert {name: bench_pins[name] for name in shared} == {name: development[name] for name in shared}
 
 
 def _pins(lock: str) -> dict[str, str]:

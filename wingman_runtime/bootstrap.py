@@ -52,6 +52,8 @@ RECORDER = "recorder"
 
 async def activate(project: LoadedProject, store: Store, *, by: str) -> list[str]:
     """Pin new requests to the project's flows; put its bundle in force if none is. Returns what changed."""
+    # Before the first request, and for all agents: workers look at each other's inboxes.
+    await store.ensure_groups([agent.name for agent in chosen_agents(project, ())])
     changed = []
     for flow in project.flows.values():
         if await flows.activate(store, flow.name, flow.digest, rows_of(flow), by=by):

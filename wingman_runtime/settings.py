@@ -340,7 +340,10 @@ class Settings(BaseSettings):
             settings = cls(project=root, **merged)
         except ValidationError as error:
             for item in error.errors(include_url=False, include_input=False):
-                problems.append(layers.problem(item["loc"], item["msg"]))
+                problem = layers.problem(item["loc"], item["msg"])
+                purpose = dict(setting_paths()).get(".".join(map(str, item["loc"])), "")
+                problem.hint = f"correct it; it sets: {purpose}" if purpose else "correct it"
+                problems.append(problem)
             return None
         settings._sources.update(layers.sources)
         return settings

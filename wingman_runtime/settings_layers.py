@@ -77,7 +77,7 @@ class Layers:
             dotted = ".".join(path)
             where = self.located.where(*path)
             if dotted not in self.known and dotted not in groups:
-                hint = suggestion(dotted, [*self.known, *groups]) or _beside(path, self.known)
+                hint = _beside(path, [*self.known, *groups])
                 self.problems.append(ConfigError(f"unknown setting {dotted!r}", where=where, hint=hint))
             elif value is not None:
                 self.sources[dotted] = where
@@ -161,10 +161,15 @@ def _merge(into: dict[str, Any], layer: Mapping[str, Any]) -> None:
 
 
 def _beside(path: tuple[str, ...], known: list[str]) -> str:
-    """What else could stand there: `wingman config show` would refuse the same file."""
-    depth = len(path) - 1
-    names = {one.split(".")[depth]: None for one in known if tuple(one.split(".")[:depth]) == path[:-1]}
-    return f"remove it; known here: {', '.join(names)}"
+    """What was meant, or what else could stand there: `wingman config show` would refuse the same file."""
+    *group, leaf = path
+    parts = [one.split(".") for one in known]
+    names = list(dict.fromkeys(one[len(group)] for one in parts if one[: len(group)] == group != one))
+    # The leaf alone: with the same group before them any two names look alike.
+    meant = suggestion(leaf, names).replace("mean '", f"mean '{'.'.join([*group, ''])}")
+    if not meant and not group:
+        meant = suggestion(leaf, known)
+    return meant or f"remove it; known here: {', '.join(names)}"
 
 
 def _nearest(name: str, known: list[str]) -> str:

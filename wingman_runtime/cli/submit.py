@@ -66,16 +66,17 @@ def submit(
                 out.data({"request_id": request.id})
             else:
                 out.line(request.id)
-            note(f"see `wingman request show {request.id}`")
-            await _say_what_holds(client)
+                note(f"see `wingman request show {request.id}`")
+                await _say_what_holds(client)
             return 0
         try:
             async with telling(request, as_json=common.json):
                 response = await request.result(timeout=wait)
-        except (StillPendingError, BackendUnreachableError):
+        except (StillPendingError, BackendUnreachableError) as error:
             if common.json:
                 out.data({"request_id": request.id, "outcome": None})
-            await _say_what_holds(client)
+            elif isinstance(error, StillPendingError):
+                await _say_what_holds(client)
             raise
         show_response(out, response)
         return exit_code(response)

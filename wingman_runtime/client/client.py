@@ -145,6 +145,12 @@ class Client:
             ConflictError: the idempotency key was used with another body.
             BackendError: the server cannot be reached; with a key, submitting again is safe.
         """
+        if len(steps) > self.settings.limits.steps:
+            raise ContractError(
+                f"the request has {len(steps)} steps, the limit is {self.settings.limits.steps}",
+                where="steps",
+                hint="make it several requests, or raise limits.steps",
+            )
         work = work_of(intent, params or {}, steps, planner)
         tenant = tenant or self.tenant
         who = actor or self.actor
@@ -153,12 +159,6 @@ class Client:
             if idempotency_key
             else random.randrange(self.store.partitions)  # noqa: S311 - spread, not secrecy
         )
-        if len(steps) > self.settings.limits.steps:
-            raise ContractError(
-                f"the request has {len(steps)} steps, the limit is {self.settings.limits.steps}",
-                where="steps",
-                hint="make it several requests, or raise limits.steps",
-            )
         body = plain_of(work)
         size = len(canonical(body))
         if size > self.settings.limits.payload_bytes:

@@ -17,6 +17,7 @@ from wingman_runtime.contracts.tool import tool_mark
 from wingman_runtime.effects.tool import ToolSpec, spec_of
 from wingman_runtime.errors import ContractError, NotFoundError, ToolDeclarationError
 from wingman_runtime.settings import Settings
+from wingman_runtime.yamlfile import suggestion
 
 _SHIPPED = ("wingman_runtime.effects.tools.files", "wingman_runtime.effects.tools.http")
 _mounts = itertools.count(1)
@@ -122,7 +123,9 @@ class ToolRegistry:
         undo = self._specs.get(spec.compensation)
         if undo is None:
             message = f"tool {spec.name!r}: compensation {spec.compensation!r} is no tool"
-            hint = f"declare it, or use one of {', '.join(self.names())}"
+            hint = (
+                suggestion(spec.compensation, self.names()) or f"declare it: one of {', '.join(self.names())}"
+            )
         elif not undo.idempotent:
             # A rollback may be cut short and taken up again by another worker.
             message = f"tool {spec.name!r}: compensation {undo.name!r} is not idempotent"

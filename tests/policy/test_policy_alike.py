@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wingman_runtime.contracts.ports import Question, Ref
+from wingman_runtime.contracts.ports import Decision, Question, Ref
 from wingman_runtime.policy.alike import Alike
 from wingman_runtime.policy.bundle import GATES, Bundle, Gate
 from wingman_runtime.policy.judge import Judge
@@ -78,6 +78,52 @@ def test_a_name_that_is_spelled_with_escapes_counts(reference: Bundle) -> None:
         reference, 'permit (principal, action, resource) when { resource["\\u{69}ntent"] == "x" };'
     )
     assert Alike(gate).key(approve(intent="x")) != Alike(gate).key(approve(intent="y"))
+
+
+def test_a_word_in_a_comment_or_an_annotation_does_not_count(reference: Bundle) -> None:
+    """Reasons and comments are for people; a string that looks like one of them is code, and counts."""
+    told = """// the intent "is told here
+        @id("x") @reason("its // intent")
+        permit (principal, action, resource) when { resource.risk like "a // b" };"""
+    alike = Alike(gate_with(reference, told))
+    assert alike.key(approve(intent="x")) == alike.key(approve(intent="y"))
+    assert alike.key(approve(risk="low")) != alike.key(approve(risk="high"))
+    named = """permit (principal, action, resource) when {
+        "@id(" != "// " && resource["intent"] == "@x(" };"""
+    alike = Alike(gate_with(reference, named))
+    assert alike.key(approve(intent="x")) != alike.key(approve(intent="y"))
+
+
+def test_a_step_is_executed_under_an_answer_used_again(
+    reference: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ids of requests and approvals in a question to the execute gate do not send it to Cedar again."""
+    asked: list[Question] = []
+    evaluate = Judge._evaluate
+
+    def counted(judge: Judge, question: Question, gate: Gate, digest: str) -> Decision:
+        asked.append(question)
+        return evaluate(judge, question, gate, digest)
+
+    monkeypatch.setattr(Judge, "_evaluate", counted)
+    judge = Judge(reference)
+    for number in range(3):
+        question = Question(
+            GATES["execute"],
+            "execute",
+            Ref("Agent", "executor"),
+            Ref("Tool", "file.write"),
+            {"request": f"req_p0_{number:032x}", "approval": f"apr_{number}"},
+            {
+                "resource": "file:notes/a.md",
+                "risk": "low",
+                "requester": "alice",
+                "tenant": "demo",
+                "intent": "note.write",
+            },
+        )
+        assert judge.judge(question).allow
+    assert len(asked) == 1
 
 
 def test_the_type_of_what_is_not_looked_at_still_counts(reference: Bundle) -> None:

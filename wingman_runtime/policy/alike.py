@@ -21,6 +21,8 @@ from wingman_runtime.policy.entities import NAMED
 _ONE_OF_MANY = ("Request", "Plan")
 """Resource types whose every instance is new; tools, events and people have names that policies use."""
 _SCALARS = (str, int, bool)
+_UNHEARD = re.compile(r'@\w+\s*\(\s*"[^"]*"\s*\)|//[^\n]*|("[^"]*")')
+"""Annotations and comments decide nothing; strings are matched so that neither is seen inside of one."""
 
 
 class Alike:
@@ -29,9 +31,10 @@ class Alike:
     def __init__(self, gate: Gate) -> None:
         # An escape could spell a name without writing it; then everything counts.
         self._all = "\\" in gate.text
-        self._words = frozenset(re.findall(r"\w+", gate.text))
+        text = gate.text if self._all else _UNHEARD.sub(lambda found: found[1] or " ", gate.text)
+        self._words = frozenset(re.findall(r"\w+", text))
         self._nameless = frozenset(
-            kind for kind in _ONE_OF_MANY if not self._all and not re.search(rf'{kind}\s*::\s*"', gate.text)
+            kind for kind in _ONE_OF_MANY if not self._all and not re.search(rf'{kind}\s*::\s*"', text)
         )
 
     def key(self, question: Question) -> bytes:

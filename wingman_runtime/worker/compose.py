@@ -17,6 +17,7 @@ from wingman_runtime.contracts.events import AttemptFailed, BranchesJoined, Dead
 from wingman_runtime.contracts.ids import derive, event_id
 from wingman_runtime.contracts.manifest import Manifest
 from wingman_runtime.contracts.outcome import Done, Emit, Forward, Refuse, Wait
+from wingman_runtime.contracts.work import Approval
 from wingman_runtime.flow.route import JoinRoute, Route
 from wingman_runtime.redisio.commit import ApprovalChange, Emission, JoinEnvelope, StepResult
 from wingman_runtime.redisio.inbox import Entry
@@ -25,12 +26,12 @@ from wingman_runtime.worker.tables import FlowTable
 _INPUTS = b'"inputs":['
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Step:
-    """One entry in hand, with all that its records must name."""
+    """One entry in hand, with all that its records must name. The desk fills it in as it comes to know it."""
 
     entry: Entry
-    event: Event[Any] | None  # None: it could not be decoded
+    event: Event[Any] | None  # None: it is not, or could not be, decoded
     manifest: Manifest
     code: str
     worker: str
@@ -51,17 +52,14 @@ def answer(step: Step, outcome: Emit | Refuse | Wait | Done | Forward) -> StepRe
             return _result(step, (_forwarded(step),))
         case Done(note=note):
             body = orjson.dumps({**_by(step), **_what(step), "note": note})
-            return replace(_result(step, ()), records=(("done", body),))
+            return _result(step, (), records=(("done", body),))
         case Emit(events=events, approval=approval):
-            result = _result(step, _emissions(step, events))
-            return replace(result, approval=ApprovalChange(approval) if approval else None)
+            return _result(step, _emissions(step, events), approval)
         case Refuse(event=event, approval=approval):
-            result = _result(step, _emissions(step, (event,), refusal=True))
-            return replace(result, approval=ApprovalChange(approval) if approval else None)
+            return _result(step, _emissions(step, (event,), refusal=True), approval)
         case Wait(event=event, approval=approval):
             # The branch stays open, as a wait: nothing can starve.
-            result = replace(_result(step, _emissions(step, (event,))), starve=None)
-            return replace(result, approval=ApprovalChange(approval))
+            return _result(step, _emissions(step, (event,)), approval, starves=False)
 
 
 def failure(step: Step, cause: str, *reasons: str) -> StepResult:
@@ -116,13 +114,23 @@ def park(entry: Entry) -> StepResult:
     return StepResult(entry, "park")
 
 
-def _result(step: Step, emissions: tuple[Emission, ...]) -> StepResult:
-    moving = any(_moves(_route(step, emission.event_type)) for emission in emissions)
-    starve = None if moving else _failed(step, "starved", ("the last open branch ended without an outcome",))
+def _result(
+    step: Step,
+    emissions: tuple[Emission, ...],
+    approval: Approval | None = None,
+    *,
+    records: tuple[tuple[str, bytes], ...] = (),
+    starves: bool = True,
+) -> StepResult:
+    starve = None
+    if starves and not any(_moves(_route(step, emission.event_type)) for emission in emissions):
+        starve = _failed(step, "starved", ("the last open branch ended without an outcome",))
     return StepResult(
         step.entry,
         "done",
         emissions=emissions,
+        records=records,
+        approval=ApprovalChange(approval) if approval else None,
         policy=step.policy,
         receipt=orjson.dumps([emission.event_id for emission in emissions]).decode(),
         starve=starve,

@@ -196,11 +196,11 @@ class Arena:
         rows = await self.raw.xrange(self.keys.inbox(agent))
         return [(entry.decode(), fields) for entry, fields in rows]
 
-    async def waiting(self, agent: str, request: Request) -> tuple[str, Fields]:
-        """The entry of the request that waits in an inbox or is parked."""
+    async def waiting(self, agent: str, request: Request, *, put_by: bool = False) -> tuple[str, Fields]:
+        """The entry of the request that waits in an inbox or is parked; ``put_by``: only once it is."""
 
         async def look() -> list[tuple[str, Fields]]:
-            rows = await self.inbox(agent)
+            rows = [] if put_by else await self.inbox(agent)
             parked = await self.raw.xrange(self.keys.parked(agent))
             found = [*rows, *((entry.decode(), fields) for entry, fields in parked)]
             return [row for row in found if row[1][b"r"] == request.id.encode()]

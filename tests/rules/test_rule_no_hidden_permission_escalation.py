@@ -11,8 +11,9 @@ import pytest
 from tests.rules.arena import Arena, Grounds, open_arena
 from wingman_runtime.contracts.ids import derive
 from wingman_runtime.contracts.work import CompensationPlan, CompensationStep, Plan, Step
-from wingman_runtime.errors import ConflictError, StillPendingError
+from wingman_runtime.errors import StillPendingError
 from wingman_runtime.project.find import reference_root
+from wingman_runtime.project.load import Project
 
 
 def _plan(request: str, name: str = "evil") -> Plan:
@@ -38,7 +39,7 @@ async def _caught(arena: Arena) -> tuple[Any, str, dict[bytes, bytes]]:
     """A request whose approved plan waits, parked, before the executor."""
     await arena.client.pause("agent:executor", reason="caught")
     request = await arena.submit()
-    entry, fields = await arena.waiting("executor", request)
+    entry, fields = await arena.waiting("executor", request, put_by=True)
     return request, entry, fields
 
 
@@ -106,6 +107,19 @@ async def test_an_approval_is_of_one_plan_once_and_in_time(
         assert await _effects(arena) == 0
 
 
+async def test_an_approved_plan_sent_again_by_hand_runs_nothing(valkey_url: str, tmp_path: Path) -> None:
+    """The event of an approved plan, put back under another id: no commit delivered that one."""
+    async with open_arena(valkey_url, Grounds(tmp_path / "p")) as arena:
+        _, entry, fields = await _caught(arena)
+        await arena.raw.xdel(arena.keys.parked("executor"), entry)
+        await arena.client.resume("agent:executor", reason="go")
+        other = derive("evt", "again")
+        body = fields[b"b"].replace(fields[b"id"], other.encode())
+        await arena.inject("executor", fields, id=other, b=body)
+        await arena.expect("anomaly", other)
+        assert await _effects(arena) == 0
+
+
 async def test_a_used_approval_serves_no_second_request(valkey_url: str, tmp_path: Path) -> None:
     """The approval of a request that has completed, named in the plan of another, approves nothing."""
     async with open_arena(valkey_url, Grounds(tmp_path / "p")) as arena:
@@ -146,18 +160,6 @@ async def test_a_forged_compensation_undoes_nothing(valkey_url: str, tmp_path: P
         assert arena.effects() == ["notes/hello.md"]
 
 
-async def test_a_forged_vote_in_the_inbox_counts_nothing(valkey_url: str, tmp_path: Path) -> None:
-    """A vote XADDed to the handshake, even in the name of an approver, is no vote."""
-    async with open_arena(valkey_url, Grounds(tmp_path / "p")) as arena:
-        request, approval = await arena.publish()
-        forged = derive("evt", "vote")
-        vote = {"voter": "bob", "verdict": "approve", "plan_digest": approval.plan_digest}
-        data = {"approval_id": approval.approval_id, "vote": vote}
-        await arena.inject("handshake", arena.forged(request.id, "ApprovalVoteCast", forged, data))
-        await arena.expect("anomaly", forged)
-        assert (await arena.client.approval(approval.approval_id)).votes == ()
-
-
 @pytest.mark.parametrize("how", ["del", "hdel"])
 async def test_deleting_a_rule_ends_no_pause(valkey_url: str, tmp_path: Path, how: str) -> None:
     """A pause whose rule was deleted from outside holds on until an operator resumes; it is told."""
@@ -173,28 +175,6 @@ async def test_deleting_a_rule_ends_no_pause(valkey_url: str, tmp_path: Path, ho
         assert await _effects(arena) == 0
         await arena.client.resume("agent:executor", reason="we know")
         assert (await arena.ended(request)).outcome == "completed"
-
-
-# As a user.
-
-
-@pytest.mark.parametrize("voter", ["alice", "mallory", "sam", "nobody"])
-async def test_only_people_with_the_role_vote(valkey_url: str, tmp_path: Path, voter: str) -> None:
-    """The requester, people without the role, and people who do not exist are refused, on the record."""
-    async with open_arena(valkey_url, Grounds(tmp_path / "p")) as arena:
-        _, approval = await arena.publish()
-        result = await arena.client.vote(approval.approval_id, "approve", voter=voter)
-        assert not result.counted
-        await arena.expect("event", "VoteRefused")
-        assert (await arena.client.approval(approval.approval_id)).status == "open"
-
-
-async def test_a_vote_is_for_the_plan_that_was_seen(valkey_url: str, tmp_path: Path) -> None:
-    """A vote with the digest of another plan is refused."""
-    async with open_arena(valkey_url, Grounds(tmp_path / "p")) as arena:
-        _, approval = await arena.publish()
-        with pytest.raises(ConflictError, match="plan"):
-            await arena.client.vote(approval.approval_id, "approve", voter="bob", plan_digest="sha256:00")
 
 
 # As the author of a project.
@@ -352,15 +332,27 @@ def test_all_tools_are_for_those_who_perform(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
+    ("old", "new", "told"),
     [
-        ("ExecutionPlanProposed: handshake", "ExecutionPlanProposed: [handshake, hands]"),
-        ("RequestValidated: permission", "RequestValidated: [permission, hands]"),
-        ("failure: rollback", "failure: hands"),
-        ("CompensationPlanned: executor", "CompensationPlanned: [executor, rollback]"),
+        (
+            "ExecutionPlanProposed: handshake",
+            "ExecutionPlanProposed: [handshake, hands]",
+            "hands acts on ExecutionPlanProposed, which proposal sends without holding approvals",
+        ),
+        (
+            "RequestValidated: permission",
+            "RequestValidated: [permission, hands]",
+            "hands acts on RequestValidated, which scope_filter sends without holding approvals",
+        ),
+        ("failure: rollback", "failure: hands", "hands performs, and would act on DeadLettered,"),
+        (
+            "ExecutionFailed: {settle: rollback}",
+            "ExecutionFailed: rollback",
+            "ExecutionFailed would have rollback undo by executor with no failure",
+        ),
     ],
 )
-def test_a_flow_past_the_handshake_is_refused(tmp_path: Path, old: str, new: str) -> None:
+def test_a_flow_past_the_handshake_is_refused(tmp_path: Path, old: str, new: str, told: str) -> None:
     """Whoever performs may be told so only by one who holds the approvals, or by a failure."""
     grounds = Grounds(tmp_path / "p")
     events = "ExecutionPlanProposed, RequestValidated, RequestFailed, DeadLettered, RequestCancelled"
@@ -373,8 +365,8 @@ def test_a_flow_past_the_handshake_is_refused(tmp_path: Path, old: str, new: str
         more="performs: true",
     )
     grounds.edit("config/flows/request.yaml", old, new)
-    found = grounds.findings()
-    assert "flow/bypasses-handshake" in found or "flow/undeclared-consumer" in found
+    [found] = [finding for finding in Project.check_at(grounds.root) if told in finding.message]
+    assert found.rule == "flow/bypasses-handshake"
 
 
 def test_who_could_vote_for_itself_is_refused(tmp_path: Path) -> None:

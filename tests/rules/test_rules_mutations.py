@@ -1,11 +1,16 @@
 """Each guard is needed: with it taken out, the attack it stops succeeds, that is, the test of the rule fails.
 
-A mutation names one guard by its text in a script, or by its function, and the test that must notice.
+A mutation names one guard by its text in a script or a function, or by its function, and the test that must
+notice. Where policies hold the same as the handshake's own checks, both are taken out: the test then shows
+that it looks at something at all.
 """
 
 from __future__ import annotations
 
 import hashlib
+import inspect
+import shutil
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,26 +18,19 @@ from typing import Any
 
 import pytest
 
-from tests.rules import (
-    arena,
-)
-from tests.rules import (
-    test_rule_no_hidden_permission_escalation as escalation,
-)
-from tests.rules import (
-    test_rule_no_invisible_cascades as cascades,
-)
-from tests.rules import (
-    test_rule_no_silent_consumers as consumers,
-)
-from tests.rules import (
-    test_rule_no_unlogged_event_triggers as triggers,
-)
+import tests.rules.test_rule_no_hidden_permission_escalation as escalation
+import tests.rules.test_rule_no_hidden_permission_escalation_votes as votes
+import tests.rules.test_rule_no_invisible_cascades as cascades
+import tests.rules.test_rule_no_silent_consumers as consumers
+import tests.rules.test_rule_no_unlogged_event_triggers as triggers
+from tests.rules import arena
 from wingman_runtime.contracts.ports import Decision
 from wingman_runtime.effects import perform
 from wingman_runtime.flow import check
+from wingman_runtime.ledger import recorder
 from wingman_runtime.policy.judge import Judge
 from wingman_runtime.project import load
+from wingman_runtime.project.find import reference_root
 from wingman_runtime.redisio import scripts
 from wingman_runtime.worker import desk
 from wingman_runtime.worker.watch import Watch
@@ -56,6 +54,27 @@ class Python:
     where: Any
     name: str
     instead: Any
+    attack: Callable[..., Any]
+    case: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A guard inside a function: ``text`` is replaced by ``instead`` in its source."""
+
+    where: Any
+    name: str
+    text: str
+    instead: str
+    attack: Callable[..., Any]
+    case: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Guards in files of the project: an agent's function, a policy. Each edit is (file, old, new)."""
+
+    edits: tuple[tuple[str, str, str], ...]
     attack: Callable[..., Any]
     case: tuple[Any, ...] = ()
 
@@ -116,6 +135,24 @@ LUA = [
         "if e.dp > (tonumber(meta(s, 'depth')) or 0) + spare",
         "if false",
         cascades.test_limits_of_the_flow_hold,
+    ),
+    Lua(
+        "commit",
+        "if not route or lacks(route, e) then return { 'refused_emit', e.ty } end",
+        "if not route then return nil end",
+        cascades.test_an_event_without_a_route_is_not_sent,
+    ),
+    Lua(
+        "commit",
+        "if not s then return { 'gone', m.r } end",
+        "",
+        triggers.test_an_event_of_a_deleted_request_triggers_nothing,
+    ),
+    Lua(
+        "intent",
+        "if step_of(H.r, H.ev, H.agent) ~= '@' .. H.e then",
+        "if false then",
+        escalation.test_an_approved_plan_sent_again_by_hand_runs_nothing,
     ),
     Lua(
         "commit",
@@ -180,13 +217,75 @@ PYTHON = [
     Python(perform, "not_the_undo", lambda *_: None, escalation.test_a_compensation_is_no_way_to_run_tools),
 ]
 
+LINES = [
+    Line(
+        desk.Desk,
+        "_checked",
+        "if name not in self._manifest.emits:",
+        "if False:",
+        escalation.test_an_agent_that_does_not_declare_an_event_cannot_send_it,
+    ),
+    Line(
+        perform.Performer,
+        "_ready",
+        'or (step.tool not in declared and "*" not in declared)',
+        "",
+        escalation.test_a_tool_the_manifest_leaves_out_is_not_called,
+    ),
+    Line(
+        recorder,
+        "sort_out",
+        "elif entry.n > position.next_n:",
+        "elif False:",
+        triggers.test_a_record_deleted_from_the_log_is_a_gap_with_a_name,
+        ("xdel",),
+    ),
+]
+
+HANDSHAKE = "agents/handshake/agent.py"
+CLOSED = "    if record.status is not ApprovalStatus.OPEN:"
+VOTES = "policies/40-handshake.cedar"
+FILES = [
+    Files(
+        (
+            (HANDSHAKE, "if vote.voter == record.requester:", "if False:"),
+            (VOTES, "when { principal == resource.requester };", "when { false };"),
+        ),
+        votes.test_nobody_votes_on_a_request_of_their_own,
+    ),
+    Files(
+        (
+            (HANDSHAKE, "if not set(record.roles) & set(policy.roles_of(vote.voter)):", "if False:"),
+            (VOTES, 'principal in Wingman::Role::"approver"', "principal"),
+        ),
+        votes.test_only_people_with_the_role_vote,
+        ("mallory",),
+    ),
+    Files(
+        ((HANDSHAKE, "if any(earlier.voter == vote.voter for earlier in record.votes):", "if False:"),),
+        votes.test_nobody_votes_twice,
+    ),
+    Files(
+        ((HANDSHAKE, "if vote.plan_digest != record.plan_digest:", "if False:"),),
+        votes.test_a_vote_for_another_plan_posted_by_hand_counts_nothing,
+    ),
+    Files(
+        ((HANDSHAKE, f"{CLOSED}\n        return _ref", "    if False:\n        return _ref"),),
+        votes.test_a_vote_that_comes_after_the_decision_counts_nothing,
+    ),
+]
+
 AT_LOAD = [
     Python(
         check,
         "check_governance",
         lambda *_: (),
         escalation.test_a_flow_past_the_handshake_is_refused,
-        ("ExecutionPlanProposed: handshake", "ExecutionPlanProposed: [handshake, hands]"),
+        (
+            "ExecutionPlanProposed: handshake",
+            "ExecutionPlanProposed: [handshake, hands]",
+            "hands acts on ExecutionPlanProposed",
+        ),
     ),
     Python(check, "check_governance", lambda *_: (), escalation.test_who_could_vote_for_itself_is_refused),
     Python(check, "_cycles", lambda *_: (), cascades.test_an_undeclared_circle_is_refused),
@@ -200,8 +299,15 @@ AT_LOAD = [
 ]
 
 
-def _name(mutation: Lua | Python) -> str:
-    guard = mutation.text[:30] if isinstance(mutation, Lua) else mutation.name
+Mutation = Lua | Python | Line | Files
+
+
+def _name(mutation: Mutation) -> str:
+    match mutation:
+        case Lua(text=text) | Line(text=text) | Files(edits=((_, text, _), *_)):
+            guard = text[:30]
+        case Python(name=name):
+            guard = name
     return f"{guard} -> {mutation.attack.__name__[5:40]} {mutation.case[:1]}"
 
 
@@ -210,23 +316,28 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arena, "PATIENCE", 0.9)
 
 
+async def _succeeds(mutation: Mutation, url: str, folder: Path) -> None:
+    with pytest.raises(AssertionError):
+        await mutation.attack(url, folder, *mutation.case)
+
+
 @pytest.mark.parametrize("mutation", LUA, ids=_name)
 async def test_without_this_clause_the_attack_succeeds(
     mutation: Lua, valkey_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A clause of a script, taken out, is missed by the test that names it."""
     whole = scripts.source
+    used_in = "commit" if mutation.script == "common" else mutation.script
+    assert mutation.text in whole(used_in).text, "the guard is not in the script any more"
 
     def mutated(name: str, *, shebang: bool = True) -> scripts.Source:
         text = whole(name, shebang=shebang).text
         if mutation.script in (name, "common"):
-            assert mutation.text in text, f"the guard is not in {name}.lua any more"
             text = text.replace(mutation.text, mutation.instead)
         return scripts.Source(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
     monkeypatch.setattr(scripts, "source", mutated)
-    with pytest.raises(AssertionError):
-        await mutation.attack(valkey_url, tmp_path, *mutation.case)
+    await _succeeds(mutation, valkey_url, tmp_path)
 
 
 @pytest.mark.parametrize("mutation", PYTHON, ids=_name)
@@ -235,8 +346,42 @@ async def test_without_this_function_the_attack_succeeds(
 ) -> None:
     """A guard in Python that answers yes is missed by the test that names it."""
     monkeypatch.setattr(mutation.where, mutation.name, mutation.instead)
-    with pytest.raises(AssertionError):
-        await mutation.attack(valkey_url, tmp_path, *mutation.case)
+    await _succeeds(mutation, valkey_url, tmp_path)
+
+
+@pytest.mark.parametrize("mutation", LINES, ids=_name)
+async def test_without_this_line_the_attack_succeeds(
+    mutation: Line, valkey_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A condition in Python, taken out of its function, is missed by the test that names it."""
+    function = getattr(mutation.where, mutation.name)
+    source = textwrap.dedent(inspect.getsource(function))
+    assert mutation.text in source, "the guard is not in the function any more"
+    made: dict[str, Any] = {}
+    rewritten = "from __future__ import annotations\n" + source.replace(mutation.text, mutation.instead)
+    exec(compile(rewritten, "<mutated>", "exec"), function.__globals__, made)
+    monkeypatch.setattr(mutation.where, mutation.name, made[mutation.name])
+    await _succeeds(mutation, valkey_url, tmp_path)
+
+
+@pytest.mark.parametrize("mutation", FILES, ids=_name)
+async def test_without_these_rules_the_attack_succeeds(
+    mutation: Files, valkey_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent's or a policy's check, taken out of the project, is missed by the test that names it."""
+    opened = arena.open_arena
+    for file, old, _ in mutation.edits:
+        assert old in (reference_root() / file).read_text(), f"the guard is not in {file} any more"
+
+    def mutated(url: str, grounds: arena.Grounds, **flags: Any) -> Any:
+        shutil.copytree(reference_root() / "agents" / "handshake", grounds.root / "agents" / "handshake")
+        grounds.edit("agents/handshake/manifest.yaml", "name: handshake", "name: handshake\nreplaces: true")
+        for edit in mutation.edits:
+            grounds.edit(*edit)
+        return opened(url, grounds, **flags)
+
+    monkeypatch.setattr(votes, "open_arena", mutated)
+    await _succeeds(mutation, valkey_url, tmp_path)
 
 
 @pytest.mark.parametrize("mutation", AT_LOAD, ids=_name)
@@ -245,5 +390,5 @@ def test_without_this_check_the_project_loads(
 ) -> None:
     """A check of the loader, taken out, is missed by the test that names it."""
     monkeypatch.setattr(mutation.where, mutation.name, mutation.instead)
-    with pytest.raises(AssertionError):
+    with pytest.raises((AssertionError, ValueError)):  # ValueError: an unpacking that expects one finding
         mutation.attack(tmp_path, *mutation.case)

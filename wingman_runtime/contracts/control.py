@@ -77,6 +77,8 @@ class ControlRecord(BaseModel):
         self, *, agent: str, event: str = "", flow: str = "", tenant: str = "", request: str = ""
     ) -> ControlRule | None:
         """The first rule that holds such a message, or None."""
+        if not self.rules:
+            return None
         keys = {
             "all",
             f"agent:{agent}",

@@ -37,6 +37,9 @@ class Risk(StrEnum):
     HIGH = "high"
 
 
+_RISKS = tuple(Risk)  # in rising order
+
+
 class StepRequest(_Frozen):
     """A step a request asks for explicitly, instead of a plan template."""
 
@@ -115,8 +118,7 @@ class Plan(_Frozen):
     @property
     def risk(self) -> Risk:
         """The highest risk among the steps."""
-        order = list(Risk)
-        return max((step.risk for step in self.steps), key=order.index)
+        return max((step.risk for step in self.steps), key=_RISKS.index)
 
 
 class Vote(_Frozen):

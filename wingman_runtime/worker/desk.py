@@ -33,6 +33,7 @@ from wingman_runtime.redisio.commit import StepResult, Verdict
 from wingman_runtime.redisio.inbox import Entry
 from wingman_runtime.worker import compose
 from wingman_runtime.worker.approving import may_write
+from wingman_runtime.worker.begun import Begun
 from wingman_runtime.worker.compose import Step
 from wingman_runtime.worker.lawbook import Lawbook
 from wingman_runtime.worker.ports import PortRack, StepPolicy
@@ -117,7 +118,7 @@ class Desk:
         except Exception as error:  # a validator of a project's own event may raise anything
             told = str(error) if isinstance(error, ContractError) else f"{type(error).__name__}: {error}"
             return self._buried(step, told)
-        step = replace(step, event=event)
+        step.event = event
         rule = self._control(entry.partition).covering(
             agent=entry.agent,
             event=entry.event_type,
@@ -132,7 +133,7 @@ class Desk:
             return Finished(compose.park(entry))
         if step.flow is None:
             return Finished(compose.quarantine(step, "unknown_flow", f"no flow {entry.flow_digest!r}"))
-        step = replace(step, policy=judge.digest)
+        step.policy = judge.digest
         policy = StepPolicy(judge, self._manifest.gate)
         return await self._answered(step, event, policy)
 
@@ -191,7 +192,7 @@ class Desk:
             raise
         except Exception as error:
             return self._attempt_failed(step, error)
-        step = replace(step, decisions=tuple(decision.record() for _, decision in policy.asked))
+        step.decisions = tuple(decision.record() for _, decision in policy.asked)
         return self._checked(step, outcome, policy)
 
     async def _called(self, event: Event[Any], policy: StepPolicy, partition: int) -> AgentOutcome:
@@ -199,8 +200,13 @@ class Desk:
         call = partial(self._agent.function, event, **ports)
         outcome: AgentOutcome
         try:
-            async with asyncio.timeout(self._manifest.timeout.total_seconds()):
-                outcome = await (call() if self._agent.is_async else self._in_thread(call))
+            until = asyncio.get_running_loop().time() + self._manifest.timeout.total_seconds()
+            begun = Begun(call() if self._agent.is_async else self._in_thread(call))
+            if begun.done:
+                outcome = begun.value
+            else:
+                async with asyncio.timeout_at(until):
+                    outcome = await begun
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():

@@ -77,14 +77,28 @@ class Out:
         from rich.table import Table
         from rich.text import Text
 
+        cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+        heads = [column.replace("_", " ") for column in columns]
+        widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+        screen = console()
+        if sum(widths) + 2 * len(widths) > screen.width and columns[0].endswith("_id"):
+            # Too narrow: the id on a line of its own, where it can be copied, and the rest below it.
+            def below(row: list[str], style: str = "") -> Text:
+                words = zip(row[1:], widths[1:], strict=True)
+                parts = [(word.ljust(width) + "  ", style or style_of(word)) for word, width in words]
+                return Text.assemble("  ", *parts)
+
+            screen.print(Text(heads[0], "bold"), below(heads, "bold"), sep="\n")
+            for row in cells:
+                screen.print(Text(row[0]), below(row), sep="\n")
+            return
         table = Table(box=None, header_style="bold", pad_edge=False)
-        for column in columns:
+        for head, column in zip(heads, columns, strict=True):
             # An id is there to be copied: never broken over two lines.
-            table.add_column(column.replace("_", " "), overflow="fold", no_wrap=column.endswith("_id"))
-        for row in rows:
-            cells = [_cell(row.get(column)) for column in columns]
-            table.add_row(*(Text(cell, style=style_of(cell)) for cell in cells))
-        console().print(table)
+            table.add_column(head, overflow="fold", no_wrap=column.endswith("_id"))
+        for row in cells:
+            table.add_row(*(Text(cell, style=style_of(cell)) for cell in row))
+        screen.print(table)
 
     def _text_table(self, rows: list[dict[str, Any]], columns: Sequence[str]) -> None:
         # Not rich: away from a terminal it would cut cells to 80 columns.
@@ -142,7 +156,11 @@ def complain(error: WingmanError, *, as_json: bool = False) -> None:
     elif sys.stderr.isatty():
         from rich.text import Text
 
-        console(stderr=True).print(Text.assemble(("error: ", "bold red"), str(error)))
+        message, arrow, hint = str(error).partition("\n  → ")
+        screen = console(stderr=True)
+        screen.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=False)
+        if arrow:  # often a command: left to the terminal to wrap, so that it can be copied
+            screen.print(Text(f"  → {hint}"))
     else:
         note(f"error: {error}")
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 app = App(name="audit", help="Read, verify and export the audit trail.")
 
+_ROOMY = 100  # columns from which year and milliseconds are shown on a terminal
 _WHICH = Group("Which records", sort_key=10)
 Request = Annotated[str, Parameter(name="--request", group=_WHICH, help="Of this request.")]
 Kind = Annotated[str, Parameter(group=_WHICH, help="event, retry, dead_letter, effect_intent, control …")]
@@ -216,15 +217,17 @@ def row(record: StoredRecord) -> dict[str, Any]:
 def _show(out: Out, record: StoredRecord) -> None:
     known = record.event_type or ""
     what = known if record.kind == "event" else f"{record.kind} {known}".rstrip()
-    lead = f"{_when(record.at_ms)}  {record.agent or '-':<12}  {what:<26}"
+    lead = f"{record.agent or '-':<12}  {what:<26}"
+    when = _when(record.at_ms)
     gist = _gist(record.data())
     if sys.stdout.isatty():
         # One line each on a terminal; what is cut off, a pipe and --json have whole.
-        line = f"{lead}  {record.request_id[-8:] or '-':<8}  {gist}".rstrip()
         width = shutil.get_terminal_size().columns
+        when = when if width >= _ROOMY else when[5:19].replace("T", " ")
+        line = f"{when}  {lead}  {record.request_id[-8:] or '-':<8}  {gist}".rstrip()
         out.stream(row(record), line if len(line) <= width else line[: width - 1] + "…")
     else:
-        out.stream(row(record), f"{lead}  {record.request_id or '-'}  {gist}".rstrip())
+        out.stream(row(record), f"{when}  {lead}  {record.request_id or '-'}  {gist}".rstrip())
 
 
 def _gist(body: dict[str, Any]) -> str:

@@ -166,7 +166,8 @@ def apply(
 
     For example
 
-        wingman policy check && wingman policy apply --reason "interns may not publish"
+        wingman policy check
+        wingman policy apply --reason "interns may not publish"
     """
     import asyncio
 

@@ -29,6 +29,7 @@ from wingman_runtime.settings import Settings
 from wingman_runtime.worker.lane import LaneLimits
 from wingman_runtime.worker.lawbook import Lawbook
 from wingman_runtime.worker.ports import PortRack, Terms
+from wingman_runtime.worker.sweep import Sweep
 from wingman_runtime.worker.tables import FlowTables, rows_of
 from wingman_runtime.worker.worker import Worker, WorkerTimes
 
@@ -133,6 +134,8 @@ def make_worker(
 
     settings = project.settings
     ledger = RedisEffects(store)
+    workspace = Workspace(settings.workspace)
+    performs = any(agent.manifest.performs for agent in agents)
     return Worker(
         store,
         agents,
@@ -148,7 +151,7 @@ def make_worker(
             extra=extra_ports,
         ),
         lawbook=Lawbook(find_bundle(project)),
-        performer=Performer(project.tools, ledger, Workspace(settings.workspace), http=Web(settings.http)),
+        performer=Performer(project.tools, ledger, workspace, http=Web(settings.http)),
         limits=LaneLimits(
             slots=concurrency or settings.worker.concurrency,
             batch=settings.worker.batch,
@@ -157,6 +160,7 @@ def make_worker(
             claim_idle=settings.times.claim_idle,
         ),
         times=WorkerTimes(grace=settings.times.grace),
+        sweep=Sweep(store, workspace, settings.times.state_ttl) if performs else None,
         name=name,
     )
 

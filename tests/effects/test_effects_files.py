@@ -7,6 +7,7 @@ import itertools
 import os
 import stat
 import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.effects.effects_fakes import REQUEST, Bench
 from wingman_runtime.contracts.compensation import plan_compensation
+from wingman_runtime.contracts.ids import derive
 from wingman_runtime.contracts.tool import ToolContext
 from wingman_runtime.contracts.work import EffectStatus
 from wingman_runtime.effects.registry import ToolRegistry
@@ -331,3 +333,62 @@ async def test_a_failing_plan_over_files_is_rolled_back_to_the_byte(bench: Bench
     assert report.status == "done"
     assert {effect.status for effect in report.effects} == {EffectStatus.DONE}
     assert tree(root) == before
+
+
+def _aged(path: Path, seconds: float) -> None:
+    then = path.stat().st_mtime - seconds
+    os.utime(path, (then, then), follow_symlinks=False)
+
+
+def test_a_sweep_removes_what_is_old_and_the_runtimes_own(root: Path) -> None:
+    """Old images and remains of a crash go; young ones, locks and whatever else is there stay."""
+    workspace = Workspace(root)
+    files = EffectFiles(workspace, derive("eff", "old"), lambda: False)
+    young = EffectFiles(workspace, derive("eff", "young"), lambda: False).keep("a")
+    undo, secret = root / ".undo", root.parent / "outside" / "secret.txt"
+    old = [undo / files.keep("a"), undo / f"tmp-{'0' * 32}", undo / f"{derive('eff', 'x')}.{'0' * 12}"]
+    old[1].touch()
+    old[2].symlink_to(secret)
+    with workspace.exclusive("a"):
+        stays = [*undo.glob("lock-*"), undo / "mine", undo / young]
+        (undo / "mine").touch()
+        for path in (*old, *stays[:-1]):
+            _aged(path, 100)
+        _aged(secret, 100)
+        assert workspace.sweep(time.time() - 50) == len(old)
+    assert {*undo.iterdir()} == {*stays}
+    assert secret.read_bytes() == SECRET
+    assert workspace.sweep(time.time() - 50) == 0
+
+
+def test_a_sweep_takes_portions_and_makes_nothing(root: Path) -> None:
+    """At most ``limit`` go at once; where nothing was ever kept, no folder appears."""
+    workspace = Workspace(root)
+    assert workspace.sweep(time.time() + 50) == 0
+    assert not (root / ".undo").exists()
+    for number in range(5):
+        EffectFiles(workspace, derive("eff", number), lambda: False).keep("a")
+    assert [workspace.sweep(time.time() + 50, limit=2) for _ in range(4)] == [2, 2, 1, 0]
+
+
+def test_sweeps_side_by_side_disturb_nobody(root: Path) -> None:
+    """Several workers sweep one folder while an effect keeps and restores: the old files go, no new one."""
+    workspace = Workspace(root)
+    for number in range(300):
+        name = EffectFiles(workspace, derive("eff", "old", number), lambda: False).keep("a")
+        _aged(root / ".undo" / name, 100)
+    removed: list[int] = []
+    sweepers = [
+        threading.Thread(target=lambda: removed.append(workspace.sweep(time.time() - 50))) for _ in range(4)
+    ]
+    for thread in sweepers:
+        thread.start()
+    files = EffectFiles(workspace, derive("eff", "now"), lambda: False)
+    for turn in range(20):
+        kept = files.keep(f"f{turn}")
+        files.write(f"f{turn}", b"new")
+        assert files.restore(f"f{turn}", kept, files.state(f"f{turn}"))
+    for thread in sweepers:
+        thread.join()
+    assert sum(removed) == 300
+    assert len([*(root / ".undo").glob("eff_*")]) == 20

@@ -28,6 +28,8 @@ from wingman_runtime.errors import ToolError
 UNDO_DIR: Final = ".undo"
 FILE_LIMIT: Final = 8 * 2**20
 """Bytes of one file."""
+SWEPT_AT_ONCE: Final = 10_000
+_SWEPT = re.compile(r"eff_[a-z2-7]+\.[0-9a-f]{12}|tmp-[0-9a-f]{32}")
 _PATH_BYTES = 1024
 _NAME_BYTES = 200
 _LOCKS = 64
@@ -190,6 +192,32 @@ class Workspace:
         with self._refusing(f"{UNDO_DIR}/{name}"), self._undo() as undo:
             found = self._read(undo, name, f"{UNDO_DIR}/{name}", limit=self.limit + 2**16)
             return None if found is None else found.content
+
+    def sweep(self, before: float, *, limit: int = SWEPT_AT_ONCE) -> int:
+        """Remove what was kept, or begun and left by a crash, and last changed before ``before``.
+
+        Args:
+            before: seconds since the epoch; no effect from before it may still be undone.
+            limit: removals, so that a call takes a bounded time.
+
+        Returns:
+            How many were removed; ``limit``: there may be more.
+        """
+        removed = 0
+        with self._refusing(UNDO_DIR):
+            undo = self._walk([UNDO_DIR])
+            if undo is None:
+                return 0
+            with _closing(undo), os.scandir(undo) as found:
+                for entry in found:
+                    # Locks stay: to remove one that somebody holds would let a second one in.
+                    if removed == limit or not _SWEPT.fullmatch(entry.name):
+                        continue
+                    with contextlib.suppress(FileNotFoundError):  # another worker sweeps, too
+                        if entry.stat(follow_symlinks=False).st_mtime < before:
+                            os.unlink(entry.name, dir_fd=undo)
+                            removed += 1
+        return removed
 
     @contextlib.contextmanager
     def exclusive(self, path: str) -> Iterator[None]:

@@ -92,3 +92,17 @@ async def listed(store: Store, *, open_only: bool = False, limit: int = 50) -> l
     # Ids begin with their partition, then sort by time.
     found = sorted((text(item) for row in rows for item in row), key=lambda item: item.split("_")[2])
     return found[::-1][:limit]
+
+
+async def oldest_open(store: Store) -> float | None:
+    """When the oldest open request was made, by its id, in seconds since the epoch; None: none is open."""
+    found: list[float] = []
+    for number in range(store.partitions):
+        cursor = b"0"
+        while True:
+            cursor, pairs = await store.call("ZSCAN", store.keys(number).open, cursor, "COUNT", 1000)
+            # The first 48 bits of a uuid7 are milliseconds.
+            found += [int(text(name).split("_")[2][:12], 16) / 1000 for name in pairs[::2]]
+            if int(cursor) == 0:
+                break
+    return min(found, default=None)

@@ -5,7 +5,8 @@
 3. Ticks: fires timers, posts what is overdue, reads the control record, unparks what is free again.
 4. Beats: says what it has in hand and when it last came to an end of something.
 5. Watches: reports readers nobody declared, tidies away consumers that died.
-6. Stops in order: lanes first, then its heartbeat.
+6. Sweeps, if it performs: removes kept files that nobody needs any more.
+7. Stops in order: lanes first, then its heartbeat.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from wingman_runtime.worker.lane import Lane, LaneLimits
 from wingman_runtime.worker.lawbook import Lawbook
 from wingman_runtime.worker.overdue import post_overdue
 from wingman_runtime.worker.ports import PortRack
+from wingman_runtime.worker.sweep import Sweep
 from wingman_runtime.worker.tables import FlowTables
 from wingman_runtime.worker.threads import AgentThreads
 from wingman_runtime.worker.watch import Watch
@@ -55,6 +57,7 @@ class WorkerTimes:
     tick: float = 0.2
     beat: float = 1.0
     watch: float = 5.0
+    sweep: float = 3600.0
 
 
 class Worker:
@@ -72,6 +75,7 @@ class Worker:
         performer: Performer,
         limits: LaneLimits,
         times: WorkerTimes,
+        sweep: Sweep | None = None,
         name: str | None = None,
     ) -> None:
         self.name = name or worker_name()
@@ -79,6 +83,7 @@ class Worker:
         self._agents = list(agents)
         self._lawbook = lawbook
         self.times = times
+        self.sweep = sweep
         self._control = [ControlRecord() for _ in range(store.partitions)]
         self._refresh = [asyncio.Event() for _ in range(store.partitions)]
         self._to_unpark = [True] * store.partitions
@@ -131,6 +136,10 @@ class Worker:
         ]
         beside.append(asyncio.create_task(self._every(self.times.beat, heartbeat.beat), name="beating"))
         beside.append(asyncio.create_task(self._every(self.times.watch, watch.look), name="watching"))
+        if self.sweep is not None:
+            beside.append(
+                asyncio.create_task(self._every(self.times.sweep, self.sweep.look), name="sweeping")
+            )
         _LOG.info("worker started", worker=self.name, agents=self.agents)
         try:
             async with asyncio.TaskGroup() as group:

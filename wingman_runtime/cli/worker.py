@@ -69,7 +69,7 @@ def worker(
 
 
 def _spare_the_collector() -> None:
-    """What is loaded by now lives as long as the process: looking through it for garbage, again and again, is a
+    """What is loaded by now lives as long as the process: looking through it for garbage, ever again, was a
     fifth of the work on a request. The rest is looked through less often; a request leaves few cycles behind.
     """
     gc.collect()

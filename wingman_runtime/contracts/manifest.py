@@ -35,6 +35,9 @@ class Manifest(BaseModel):
     handler: str = Field(pattern=r"^[A-Za-z_]\w*:[A-Za-z_]\w*$", description="module:function in its folder")
     consumes: tuple[str, ...] = Field(min_length=1)
     emits: tuple[str, ...]
+    forwards: tuple[str, ...] = Field(
+        default=(), description="events of `consumes` that it may pass on unchanged"
+    )
     refusals: tuple[str, ...] = Field(description="events of `emits` that say no; may be empty")
     tools: tuple[str, ...] = Field(description="tools it may use; `*` only with performs: true")
     needs: tuple[str, ...] = Field(default=(), description="ports injected by parameter name")

@@ -61,7 +61,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Send the input on unchanged, where the flow says. Only the dispatcher may answer this."""
+    """Pass the input on unchanged, where the flow says: an event that the manifest's ``forwards`` names."""
 
 
 AgentOutcome: TypeAlias = Emit | Refuse | Wait | Perform | Done | Forward

@@ -17,7 +17,7 @@ class RequestFailed(EventModel):
     """The runtime's own failure event: any agent's step may come to it."""
 
     agent: str
-    cause: str  # budget, depth, undeclared_emit, emit_denied, starved, invalid_output
+    cause: str  # budget, undeclared_emit, emit_denied, approval_denied, starved, overtaken, invalid_output …
     reasons: tuple[str, ...] = Field(min_length=1)
     contract = EventContract(
         purpose="a step broke a rule of the runtime or could not go on",

@@ -171,7 +171,8 @@ def _forwarded(step: Step) -> Emission:
     entry = step.entry
     prefix = orjson.dumps({**_by(step), **_what(step)})[:-1]
     depth = step.event.depth if step.event else 0
-    return Emission(entry.event_id, entry.event_type, entry.body, prefix, depth, kind="routed")
+    # No body: the commit passes on the one it reads from the entry itself.
+    return Emission(entry.event_id, entry.event_type, b"", prefix, depth, kind="routed")
 
 
 def _failed(step: Step, cause: str, reasons: Sequence[str]) -> Emission:

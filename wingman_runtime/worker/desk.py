@@ -248,7 +248,7 @@ class Desk:
                 names = [type(event).__name__]
             case Done():
                 names = []
-            case Forward() if self._manifest.name == "dispatcher":
+            case Forward() if step.entry.event_type in self._manifest.forwards:
                 names = []
             case _:
                 told = f"answered {type(outcome).__name__}, which it may not"

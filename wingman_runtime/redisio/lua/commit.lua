@@ -53,6 +53,11 @@ local function check(m)
   for _, e in ipairs(m.em) do
     local route = route_of(s, agent, e.ty)
     if not route or lacks(route, e) then return { 'refused_emit', e.ty } end
+    if e.k == 'routed' then
+      -- Forwarding passes on the very event that came in: its own entry is the source, not the worker's word.
+      m.fields = m.fields or entry_fields(inbox(agent), m.e)
+      if e.id ~= m.ev or not m.fields or m.fields.ty ~= e.ty then return { 'refused_emit', e.ty } end
+    end
     if not e.sys then
       if e.dp > (tonumber(meta(s, 'depth')) or 0) + spare then return { 'over_budget', 'depth' } end
       spent = spent + 1
@@ -90,7 +95,7 @@ local function write_done(m)
   for _, record in ipairs(m.lg) do append(record[1], m.r, body(record[2])) end
   if m.ap and not cut then write_approval(s, m.ap) end
   for _, e in ipairs(m.em) do
-    e.body = body(e.b)
+    e.body = e.k == 'routed' and m.fields.b or body(e.b)
     if e.jh then e.join_head = body(e.jh); e.join_tail = body(e.jt) end
     append(cut and 'cut' or e.k, m.r, body(e.pre) .. (e.k == 'routed' and '' or e.body) .. '}')
     if not e.sys then s.events = s.events + 1 end

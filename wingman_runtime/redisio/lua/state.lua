@@ -7,11 +7,11 @@ local function load(req)
   if s ~= nil then return s end
   if not isreq(req) then return false end
   local v = call('HMGET', reqkey(req), 'flow', 'flow_name', 'tenant', 'phase', 'open', 'events', 'status',
-    'dec', 'settled', 'closed', 'aprs', 'ttl')
+    'dec', 'settled', 'closed', 'aprs', 'ttl', 'first')
   if not v[1] then STATES[req] = false; return false end
   s = { req = req, flow = v[1], flow_name = v[2], tenant = v[3], phase = tonumber(v[4]), open = tonumber(v[5]),
     events = tonumber(v[6]), status = v[7], dec = v[8] or '', settled = v[9] == '1', closed = v[10] == '1',
-    aprs = v[11] or '', ttl = tonumber(v[12]) }
+    aprs = v[11] or '', ttl = tonumber(v[12]), first = v[13] or '' }
   STATES[req] = s
   return s
 end
@@ -72,9 +72,11 @@ local function expire(s)
   call('PEXPIRE', key .. ':fx', s.ttl)
 end
 
--- The first decision wins; it is delivered to the closing agent once no branch is open.
+-- The first decision wins; it is delivered to the closing agent once no branch is open. A request that was
+-- refused when effects had begun keeps that outcome, once they are undone.
 local function decide(s, outcome, e)
   if s.phase >= 2 then return end
+  if s.first ~= '' and outcome == 'failed' then outcome = s.first end
   s.phase = 2
   s.dec = outcome
   call('HSET', reqkey(s.req), 'cl_id', e.id, 'cl_ty', e.ty, 'cl_b', e.body)
@@ -89,6 +91,52 @@ local function settle(s, agent, e)
   elseif s.phase == 1 then
     decide(s, 'rollback_incomplete', e)
   end
+end
+
+-- Whether the ledger holds an effect that was, or may have been, applied and not undone.
+local function effects_stand(s)
+  if not call('HGET', reqkey(s.req), 'fxseq') then return false end
+  local flat = call('HGETALL', reqkey(s.req) .. ':fx')
+  for i = 1, #flat, 2 do
+    if string.sub(flat[i], -2) == ':m' then
+      local st = cjson.decode(flat[i + 1]).st
+      if st == 'done' or st == 'intent' or st == 'uncertain' then return true end
+    end
+  end
+  return false
+end
+
+-- A branch said no beside one that had begun to act: what was applied goes to rollback before the outcome is
+-- closed. Returns false where there is nobody to undo it.
+local function overtaken(s)
+  local agent = meta(s, 'failure')
+  if agent == '' or s.settled or s.dec == 'completed' or s.dec == 'uncertain' then return false end
+  if not effects_stand(s) then return false end
+  local v = call('HMGET', reqkey(s.req), 'cl_id', 'cl_b')
+  local readable, event = pcall(cjson.decode, v[2])
+  if not readable then
+    append('anomaly', s.req, '{"anomaly":"effects_stand","request":"' .. s.req .. '"}')
+    return false
+  end
+  local reasons = type(event.data) == 'table' and event.data.reasons
+  if type(reasons) ~= 'table' or #reasons == 0 then reasons = { 'ended as ' .. s.dec } end
+  event.data = { agent = string.match(event.source, '([^/]+)$') or '', cause = 'overtaken', reasons = reasons }
+  event.id = 'evt_' .. string.sub(redis.sha1hex(v[1] .. '>overtaken'), 1, 26)
+  event.type = 'RequestFailed'
+  event.dataschema = 'urn:wingman:event:RequestFailed:1.0.0'
+  event.source = '/runtime'
+  event.causationid = v[1]
+  event.depth = event.depth + 1
+  local body = cjson.encode(event)
+  append('event', s.req, '{"agent":"runtime","event":' .. body .. '}')
+  s.first = s.dec
+  s.dec = ''
+  s.phase = 1
+  s.settled = true
+  s.open = 1
+  call('HSET', reqkey(s.req), 'first', s.first)
+  deliver(s.req, agent, event.id, event.type, s.flow_name, s.flow, s.tenant, 1, body)
+  return true
 end
 
 -- With no branch open: settle, close, or end; never hang.
@@ -112,6 +160,7 @@ local function advance(s, starve)
     s.open = 1
     deliver(s.req, v[1], v[2], v[3], s.flow_name, s.flow, s.tenant, 1, v[4])
   elseif s.phase == 2 and not s.closed then
+    if overtaken(s) then return end
     local v = call('HMGET', reqkey(s.req), 'cl_id', 'cl_ty', 'cl_b')
     s.closed = true
     local agent = meta(s, 'finally')

@@ -59,9 +59,15 @@ async def activate(project: LoadedProject, store: Store, *, by: str) -> list[str
     for flow in project.flows.values():
         if await flows.activate(store, flow.name, flow.digest, rows_of(flow), by=by):
             changed.append(f"flow {flow.name} {flow.digest}")
-    if not (await control.read(store, 0)).policy:
+    in_force = await control.policies(store)
+    if not any(in_force):
         await apply_policy(project, store, by=by, reason="no bundle was active")
         changed.append(f"policy {project.bundle.digest}")
+    elif "" in in_force and len({*in_force}) == 2:
+        # A first apply died half-way. Of two bundles nobody here can say which is meant: `status` names them.
+        [digest] = {*in_force} - {""}
+        await control.activate_policy(store, digest, by=by, reason="a partition had no bundle")
+        changed.append(f"policy {digest}")
     return changed
 
 

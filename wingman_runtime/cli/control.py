@@ -55,7 +55,7 @@ def status(target: OneTarget = "", /, *, common: Common = DEFAULT) -> int:
 
     async def work(client: Client) -> int:
         seen = await client.status()
-        told = plain(seen) | {"stuck": list(seen.stuck)}
+        told = plain(seen) | {"stuck": list(seen.stuck), "disagreement": seen.disagreement}
         out = common.out()
         if common.json:
             out.data(told)
@@ -64,7 +64,7 @@ def status(target: OneTarget = "", /, *, common: Common = DEFAULT) -> int:
             {
                 "requests": f"{seen.open_requests} open, {seen.open_approvals} waiting for people",
                 "stuck": list(seen.stuck),
-                "policies": seen.policy[:19] or "none in force: wingman policy apply",
+                "policies": seen.disagreement or seen.policy[:19] or "none in force: wingman policy apply",
                 "recorder": f"{seen.recorder_lag} records behind" if seen.recorder_lag else "up to date",
                 "memory": _memory(seen.used_memory, seen.max_memory),
             }

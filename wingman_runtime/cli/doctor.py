@@ -189,6 +189,9 @@ def _workers(settings: Settings) -> Iterator[Check]:
     except WingmanError as error:
         yield _wrong("workers", error)
         return
+    if status.disagreement:
+        problem, _, hint = status.disagreement.partition("; ")
+        yield Check("policies in force", "error", problem, hint)
     alive = [worker for worker in status.workers if worker.alive]
     if status.stuck:
         yield Check("workers", "error", f"work waits for {', '.join(status.stuck)}", "run `wingman worker`")

@@ -23,7 +23,8 @@ class Status:
         open_requests: admitted and not ended.
         open_approvals: waiting for people.
         recorder_lag: log records not yet in the audit store.
-        policy: digest of the bundle in force.
+        policy: digest of the bundle in force in partition 0.
+        policies: the same for each partition; see ``disagreement``.
         epoch: the control epoch of partition 0.
         used_memory: bytes; ``max_memory`` is 0 without a limit.
     """
@@ -35,9 +36,18 @@ class Status:
     open_approvals: int
     recorder_lag: int
     policy: str
+    policies: tuple[str, ...]
     epoch: int
     used_memory: int
     max_memory: int
+
+    @property
+    def disagreement(self) -> str:
+        """Which partitions have which bundle, when they differ: an apply died half-way. Else empty."""
+        if len({*self.policies}) < 2:
+            return ""
+        told = (f"{number}: {digest[:19] or 'none'}" for number, digest in enumerate(self.policies))
+        return f"partitions have different bundles ({', '.join(told)}); run `wingman policy apply` again"
 
     @property
     def stuck(self) -> tuple[str, ...]:
@@ -50,8 +60,12 @@ class Status:
 
 async def read_status(store: Store) -> Status:
     """One look at everything; figures of different keys may be milliseconds apart."""
-    record, totals, beats, memory = await asyncio.gather(
-        control.read(store, 0), counts.totals(store), workers.beats(store), counts.memory(store)
+    record, policies, totals, beats, memory = await asyncio.gather(
+        control.read(store, 0),
+        control.policies(store),
+        counts.totals(store),
+        workers.beats(store),
+        counts.memory(store),
     )
     agents = await counts.agents(store, await counts.agent_names(store))
     return Status(
@@ -62,6 +76,7 @@ async def read_status(store: Store) -> Status:
         open_approvals=totals.open_approvals,
         recorder_lag=totals.recorder_lag,
         policy=record.policy,
+        policies=policies,
         epoch=record.epoch,
         used_memory=memory[0],
         max_memory=memory[1],

@@ -24,6 +24,12 @@ def _rule(raw: bytes) -> ControlRule:
     return ControlRule(target=ControlTarget.parse(target), **value)
 
 
+async def policies(store: Store) -> tuple[str, ...]:
+    """Digest of the bundle in force in each partition; empty where none is."""
+    records = await asyncio.gather(*(read(store, number) for number in range(store.partitions)))
+    return tuple(record.policy for record in records)
+
+
 async def hold(store: Store, rule: ControlRule) -> list[int]:
     """Set a rule in every partition; returns each one's new epoch. Acknowledged when this returns."""
     target = str(rule.target)
@@ -45,7 +51,11 @@ async def resume(store: Store, target: ControlTarget, *, reason: str, by: str, a
 
 
 async def activate_policy(store: Store, digest: str, *, by: str, reason: str) -> list[int]:
-    """Make a bundle the one every commit must have been judged under."""
+    """Make a bundle the one every commit must have been judged under.
+
+    After an error some partitions may have it and others not: do it again. Where it is in force already
+    nothing changes and nothing is logged.
+    """
     record = {"action": "policy_applied", "digest": digest, "by": by, "reason": reason}
     return await _everywhere(store, "policy", digest, {}, record)
 
@@ -57,6 +67,12 @@ async def _everywhere(
         *(
             store.run("control", number, verb, target, orjson.dumps(value), orjson.dumps(record))
             for number in range(store.partitions)
-        )
+        ),
+        return_exceptions=True,  # all are tried, whatever becomes of one
     )
-    return [int(epoch) for epoch, _ in replies]
+    epochs = []
+    for reply in replies:
+        if isinstance(reply, BaseException):
+            raise reply
+        epochs.append(int(reply[0]))
+    return epochs

@@ -1,4 +1,8 @@
-"""The active policy bundle, as this worker has it. Without it the worker stops and says so."""
+"""The active policy bundle, as this worker has it. Without it the worker stops and says so.
+
+The one before is kept as well: an apply that died half-way leaves partitions with two, which take turns here.
+Neither decides for the other: a commit judged under another bundle than its partition's is judged again.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from wingman_runtime.policy.bundle import Bundle
 from wingman_runtime.policy.judge import Judge
 
 _LOG = structlog.get_logger(__name__)
+_KEPT = 2
 
 
 class Lawbook:
@@ -24,6 +29,7 @@ class Lawbook:
     def __init__(self, find: Callable[[str], Bundle]) -> None:
         self._find = find
         self._judge: Judge | None = None
+        self._known: list[Judge] = []
         self._missing = ""
 
     @property
@@ -38,19 +44,20 @@ class Lawbook:
 
     def turn_to(self, digest: str) -> bool:
         """Make ``digest`` the bundle to judge by; returns whether this worker can."""
-        if self._judge is not None and self._judge.digest == digest:
-            self._missing = ""
-            return True
-        try:
-            if not digest:
-                raise PolicyError("no policy bundle is active", hint="run `wingman policy apply`")
-            self._judge = Judge(self._find(digest))
-        except PolicyError as error:
-            self._judge = None
-            if self._missing != (digest or "none"):
-                _LOG.error("stopped: the active policy bundle is not here", digest=digest, why=str(error))
-            self._missing = digest or "none"
-            return False
-        self._missing = ""
-        _LOG.info("policy bundle in force", digest=digest)
+        judge = next((one for one in self._known if one.digest == digest), None)
+        if judge is None:
+            try:
+                if not digest:
+                    raise PolicyError("no policy bundle is active", hint="run `wingman policy apply`")
+                judge = Judge(self._find(digest))
+            except PolicyError as error:
+                self._judge = None
+                if self._missing != (digest or "none"):
+                    _LOG.error("stopped: the active policy bundle is not here", digest=digest, why=str(error))
+                self._missing = digest or "none"
+                return False
+            _LOG.info("policy bundle in force", digest=digest)
+        if judge is not self._judge:
+            self._known = [judge, *(one for one in self._known if one is not judge)][:_KEPT]
+        self._judge, self._missing = judge, ""
         return True

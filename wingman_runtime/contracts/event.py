@@ -6,6 +6,7 @@ digits as it demands.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from functools import cache
 from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
 
@@ -78,12 +79,23 @@ def dataschema_of(model: type[EventModel]) -> str:
 
 
 def located(error: ValidationError, what: str) -> ContractError:
-    """A pydantic error as one of ours: the first problem, its path, and how many more there are."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    """A pydantic error as one of ours: the most telling problem, its path, and how many more there are."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    # A misspelt name is both unknown and missing; the unknown one is what somebody wrote.
+    first = next((item for item in found if item["type"] == "extra_forbidden"), found[0])
     path = ".".join(str(part) for part in first["loc"]) or "$"
-    more = error.error_count() - 1
+    message, more = str(first["msg"]), len(found) - 1
+    if first["type"] == "extra_forbidden":
+        lacking = [
+            str(item["loc"][-1])
+            for item in found
+            if item["type"] == "missing" and item["loc"][:-1] == first["loc"][:-1]
+        ]
+        close = get_close_matches(str(first["loc"][-1]), lacking, n=1, cutoff=0.6)
+        if close:
+            message, more = f"is no known name: did you mean {close[0]!r}?", more - 1
     tail = f" (and {more} more)" if more else ""
-    return ContractError(f"{what}: {first['msg']}{tail}", where=path)
+    return ContractError(f"{what}: {message}{tail}", where=path)
 
 
 class EventCatalog:

@@ -55,6 +55,14 @@ class ToolSpec:
     def parameters(self) -> tuple[str, ...]:
         return tuple(name.removeprefix(_FIELD) for name in self.model.model_fields)
 
+    def schema_of(self, parameter: str) -> str:
+        """What kind of value a parameter takes, in the words of its JSON schema."""
+        schema = self.model.model_json_schema()["properties"].get(parameter, {})
+        if "enum" in schema or "const" in schema:
+            return " or ".join(map(repr, schema.get("enum") or [schema["const"]]))
+        kinds = [schema, *schema.get("anyOf", ())]
+        return " or ".join(str(one["type"]) for one in kinds if "type" in one) or "what its schema says"
+
     def info(self) -> ToolInfo:
         return ToolInfo(
             name=self.name,

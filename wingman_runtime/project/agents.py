@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import types
+import typing
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from wingman_runtime.contracts.event import EventModel
+from wingman_runtime.contracts.event import Event, EventModel
 from wingman_runtime.contracts.events import SHIPPED
 from wingman_runtime.contracts.manifest import Manifest
+from wingman_runtime.contracts.outcome import AgentOutcome
 from wingman_runtime.errors import ConfigError, ManifestError
 from wingman_runtime.project.mount import Mount
 from wingman_runtime.yamlfile import Located, load_yaml, shown, suggestion, validate
 
 MANIFEST_FILE = "manifest.yaml"
+_ANSWERS: tuple[type, ...] = typing.get_args(AgentOutcome)
 
 PORTS = {
     "policy": "the judge, bound to this step",
@@ -165,6 +169,65 @@ def _check_signature(function: Callable[..., Any], manifest: Manifest, located: 
                 where=located.where("needs", index),
                 hint="add the parameter, or take the port out of needs",
             )
+
+
+def check_annotations(agent: MountedAgent) -> None:
+    """What is annotated must agree with the manifest and with what an agent may answer.
+
+    Raises:
+        ManifestError: at the function.
+    """
+    function, manifest = agent.function, agent.manifest
+    code = inspect.unwrap(function).__code__
+    where = f"{shown(code.co_filename)}:{code.co_firstlineno}"
+    event = next(iter(inspect.signature(function).parameters))
+    try:
+        hints = typing.get_type_hints(inspect.unwrap(function))
+    except Exception:  # a name imported for type checkers only: nothing can be said
+        return
+    given = _members(hints.get(event, Any))
+    if given and all(isinstance(one, type) and not issubclass(one, Event) for one in given):
+        raise ManifestError(
+            f"{function.__name__} takes {_named(given)}, and is given an event",
+            where=where,
+            hint=f"annotate {event} as Event[{' | '.join(manifest.consumes) or 'X'}]",
+        )
+    for one in given:
+        for name in _data_of(one):
+            if name not in manifest.consumes:
+                raise ManifestError(
+                    f"{function.__name__} takes Event[{name}], which is not among consumes",
+                    where=where,
+                    hint=suggestion(name, manifest.consumes) or f"add {name} to consumes in {MANIFEST_FILE}",
+                )
+    if "return" in hints:
+        answers = _members(hints["return"])
+        strange = [one for one in answers if isinstance(one, type) and one not in _ANSWERS]
+        if strange:
+            raise ManifestError(
+                f"{function.__name__} is said to answer {_named(strange)}, which is no answer of an agent",
+                where=where,
+                hint="the answers are: " + ", ".join(one.__name__ for one in _ANSWERS),
+            )
+
+
+def _members(hint: Any) -> tuple[Any, ...]:
+    return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+
+
+def _data_of(hint: Any) -> list[str]:
+    """Names of the event types in ``Event[X]`` or ``Event[X | Y]``."""
+    told = getattr(hint, "__pydantic_generic_metadata__", None) or {}
+    return [
+        one.__name__
+        for argument in told.get("args", ())
+        for one in _members(argument)
+        if isinstance(one, type) and issubclass(one, EventModel) and one is not EventModel
+    ]
+
+
+def _named(hints: Iterable[Any]) -> str:
+    return " | ".join("None" if one is type(None) else getattr(one, "__name__", str(one)) for one in hints)
 
 
 def _own_events(mount: Mount, name: str) -> tuple[type[EventModel], ...]:

@@ -21,6 +21,7 @@ from wingman_runtime.flow.model import DISPATCHER, Flow, Limits, RouteSpec
 from wingman_runtime.project.agents import (
     MANIFEST_FILE,
     MountedAgent,
+    check_annotations,
     collect_events,
     mount_agents,
     with_reference,
@@ -166,6 +167,7 @@ class Project:
     def _gather(self) -> tuple[LoadedProject | None, list[Finding]]:
         from wingman_runtime.effects.registry import ToolRegistry
         from wingman_runtime.policy.load import load_bundle
+        from wingman_runtime.project.fitting import plan_problems, scope_problems, tenant_problems
         from wingman_runtime.project.planners import load_planners
         from wingman_runtime.project.scopes import load_scopes
 
@@ -182,6 +184,10 @@ class Project:
         planners = _part(problems, lambda: load_planners(self.root))
         if tools is not None and scopes is not None and planners is not None:
             _part(problems, lambda: scopes.check(tools.names(), planners.names()))
+            problems += plan_problems(planners, tools)
+            problems += scope_problems(scopes, tools)
+        if scopes is not None and bundle is not None:
+            problems += tenant_problems(scopes, bundle.principals.tenants)
         manifests = {name: agent.manifest for name, agent in agents.items()}
         _check_names(agents, catalog, tools, self.root / "policies", problems)
         findings = [_finding(problem) for problem in problems]
@@ -250,6 +256,8 @@ def _check_names(
                     )
                     where = at.where(field, index)
                     problems.append(ManifestError(f"no event {event!r}", where=where, hint=hint))
+        if all(event in catalog for event in manifest.consumes):
+            _part(problems, lambda agent=agent: check_annotations(agent))  # type: ignore[misc]
         for index, tool in enumerate(manifest.tools if tools is not None else ()):
             if tool != "*" and tools is not None and tool not in tools.names():
                 hint = suggestion(tool, tools.names()) or "the tools are: " + ", ".join(tools.names())

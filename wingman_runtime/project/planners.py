@@ -20,8 +20,8 @@ from wingman_runtime.contracts.ports import Planner
 from wingman_runtime.contracts.work import STEP_LIMIT, Scope, WorkRequest
 from wingman_runtime.errors import ConfigError, ContractError, NotFoundError
 from wingman_runtime.project.mount import Mount
-from wingman_runtime.project.template import fill, fills_later, parse_value, refuse_braces
-from wingman_runtime.yamlfile import load_yaml, shown, suggestion, validate
+from wingman_runtime.project.template import fill, fills_later, parse_value, placeholders, refuse_braces
+from wingman_runtime.yamlfile import Located, load_yaml, shown, suggestion, validate
 
 STEPS = "steps"  # the planner that takes a request's explicit steps as they are
 
@@ -48,8 +48,17 @@ class TemplatePlanner:
     """Fills a request's parameters into a fixed list of calls."""
 
     name: str
-    where: str
+    located: Located
     steps: tuple[tuple[str, Any], ...]  # tool, and arguments as `template.parse_value` left them
+
+    @property
+    def where(self) -> str:
+        return self.located.where("plan")
+
+    def parameters(self) -> tuple[str, ...]:
+        """The parameters of a request it uses, in order, each once; only their first names."""
+        found = (name for _, args in self.steps for name in placeholders(args))
+        return tuple(dict.fromkeys(name[1] for name in found if name[0] == "params"))
 
     def plan(self, request: WorkRequest, scope: Scope) -> list[tuple[str, Mapping[str, Any]]]:
         """Raises ContractError, naming the parameter and the step that needs it."""
@@ -101,6 +110,10 @@ class PlannerBook:
 
     def names(self) -> tuple[str, ...]:
         return tuple(sorted(self._planners))
+
+    def templates(self) -> tuple[TemplatePlanner, ...]:
+        """Those that come from ``config/plans``."""
+        return tuple(one for one in self._planners.values() if isinstance(one, TemplatePlanner))
 
     def get(self, name: str) -> Planner:
         """Raises NotFoundError for a planner nobody declared."""
@@ -158,7 +171,7 @@ def load_template(path: Path) -> TemplatePlanner:
         (step.tool, parse_value(located, "steps", index, "args") if step.args else {})
         for index, step in enumerate(file.steps)
     )
-    return TemplatePlanner(file.plan, located.where("plan"), steps)
+    return TemplatePlanner(file.plan, located, steps)
 
 
 def _marked(module: ModuleType) -> list[tuple[str, Any]]:

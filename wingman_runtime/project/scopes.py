@@ -5,7 +5,8 @@ A scope gives nobody a right; it is the outer wall. Rights come from the policie
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -57,6 +58,13 @@ class DeclaredScope:
     entry: ScopeEntry
     patterns: tuple[tuple[str, Text], ...]
 
+    def placed(self) -> Iterator[tuple[str, int, Text]]:
+        """Each tool's patterns with their place in its list."""
+        seen: Counter[str] = Counter()
+        for tool, pattern in self.patterns:
+            yield tool, seen[tool], pattern
+            seen[tool] += 1
+
     def outside(self, request: WorkRequest, tenant: str) -> tuple[str, ...]:
         """Why the request is not inside: tenant, size, explicit steps and their tools."""
         limits, reasons = self.entry.limits, []
@@ -100,6 +108,13 @@ class ScopeBook:
     def __init__(self, scopes: Mapping[str, DeclaredScope], located: Located) -> None:
         self._scopes = dict(scopes)
         self._located = located
+
+    def scopes(self) -> tuple[DeclaredScope, ...]:
+        return tuple(self._scopes.values())
+
+    def where(self, *inside: str | int) -> str:
+        """``file:line`` of a place below ``scopes:``."""
+        return self._located.where("scopes", *inside)
 
     def names(self) -> tuple[str, ...]:
         return tuple(self._scopes)

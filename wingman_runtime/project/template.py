@@ -11,7 +11,7 @@ that has one takes no parameter with ``{{`` in it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,6 +121,15 @@ def fills_later(value: Any) -> bool:
         return any(isinstance(part, Later) for part in value.parts)
     inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple) else ()
     return any(map(fills_later, inner))
+
+
+def placeholders(value: Any) -> Iterator[tuple[str, ...]]:
+    """What a parsed value looks up, in order: ``("params", "title")``."""
+    if isinstance(value, Text):
+        yield from (part.path for part in value.parts if isinstance(part, Placeholder))
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple) else ()
+    for item in inner:
+        yield from placeholders(item)
 
 
 def refuse_braces(value: Any, path: str) -> None:

@@ -58,6 +58,15 @@ async def test_what_waits_goes_on_when_awaited() -> None:
     assert seen == ["one", "two", "in time"]
 
 
+async def test_anything_to_await_will_do() -> None:
+    """A future is waited for as a coroutine is."""
+    future = asyncio.get_running_loop().create_future()
+    begun = Begun(future)
+    assert not begun.done
+    future.set_result(3)
+    assert await begun == 3
+
+
 async def test_a_timeout_reaches_it_and_its_clean_up_runs() -> None:
     """A coroutine that waits too long is cancelled where it waits; what it does then is its own affair."""
     cleaned: list[str] = []

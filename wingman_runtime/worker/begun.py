@@ -5,8 +5,12 @@ Setting and clearing a timer costs more than many an agent does; and what does n
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Generator
+from collections.abc import Awaitable, Coroutine, Generator
 from typing import Any
+
+
+async def _awaited(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
 
 
 class Begun:
@@ -18,8 +22,10 @@ class Begun:
 
     __slots__ = ("_coroutine", "_waits_for", "done", "value")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        self._coroutine = coroutine
+    def __init__(self, awaitable: Awaitable[Any]) -> None:
+        # A decorated function may say that it is a coroutine function and return something else to await.
+        coroutine = awaitable if isinstance(awaitable, Coroutine) else _awaited(awaitable)
+        self._coroutine: Coroutine[Any, Any, Any] = coroutine
         self._waits_for: Any = None
         self.value: Any = None
         self.done = False

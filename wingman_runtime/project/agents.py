@@ -185,7 +185,8 @@ def check_annotations(agent: MountedAgent) -> None:
         hints = typing.get_type_hints(inspect.unwrap(function))
     except Exception:  # a name imported for type checkers only: nothing can be said
         return
-    given = _members(hints.get(event, Any))
+    hints = {name: hint for name, hint in hints.items() if hint is not Any}  # a class since Python 3.11
+    given = _members(hints[event]) if event in hints else ()
     if given and all(isinstance(one, type) and not issubclass(one, Event) for one in given):
         raise ManifestError(
             f"{function.__name__} takes {_named(given)}, and is given an event",

@@ -18,6 +18,7 @@ from tests.bad_input.bad_input_running import running
 from wingman_runtime.client import Client
 from wingman_runtime.errors import BackendUnreachableError
 from wingman_runtime.project.load import Project
+from wingman_runtime.redisio import wire
 from wingman_runtime.redisio.embedded import EmbeddedServer, start_embedded
 
 
@@ -60,10 +61,19 @@ def killed_meanwhile(bench: Bench, server: EmbeddedServer, *words: str) -> Done:
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     try:
-        time.sleep(2.5)
+        first = b""
+        if "watch" in words:
+            assert process.stdout is not None
+            first = process.stdout.readline()  # the event of the admission: it watches
+        deadline = time.monotonic() + 30
+        while not wire.ask(server.socket, "KEYS", "*req_p0_*", password=server.password):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(1)  # handed in; the answer has come and it waits
         assert process.poll() is None
         os.kill(server.pid, signal.SIGKILL)
         out, err = process.communicate(timeout=40)
+        out = first + out
     finally:
         process.kill()
         process.wait()

@@ -113,6 +113,16 @@ def test_a_handler_that_contradicts_its_manifest(fresh: Path) -> None:
     assert finding.where.startswith(f"{HANDLER}:")
 
 
+@pytest.mark.parametrize("hint", ["Any", "object", "Event", "Event[Any]", "'Event[PermissionsVerified]'"])
+def test_a_vague_annotation_is_no_mistake(fresh: Path, hint: str) -> None:
+    """Any, object and a bare Event say nothing that could be wrong."""
+    text = "from typing import Any\n" + (fresh / HANDLER).read_text()
+    (fresh / HANDLER).write_text(text.replace("event: Event[PermissionsVerified]", f"event: {hint}"))
+    assert Project.check_at(fresh) == []
+    (fresh / HANDLER).write_text(text.replace(") -> Emit", ") -> Any"))
+    assert Project.check_at(fresh) == []
+
+
 def test_the_shipped_projects_pass() -> None:
     """Nothing of the reference project is mistaken for a mistake."""
     assert Project.check_at(reference_root()) == []

@@ -187,7 +187,7 @@ def check_annotations(agent: MountedAgent) -> None:
         return
     hints = {name: hint for name, hint in hints.items() if hint is not Any}  # a class since Python 3.11
     given = _members(hints[event]) if event in hints else ()
-    if given and all(isinstance(one, type) and not issubclass(one, Event) for one in given):
+    if all(_is_class(one) and not issubclass(one, Event) and not issubclass(Event, one) for one in given):
         raise ManifestError(
             f"{function.__name__} takes {_named(given)}, and is given an event",
             where=where,
@@ -203,13 +203,21 @@ def check_annotations(agent: MountedAgent) -> None:
                 )
     if "return" in hints:
         answers = _members(hints["return"])
-        strange = [one for one in answers if isinstance(one, type) and one not in _ANSWERS]
+        strange = [
+            one
+            for one in answers
+            if _is_class(one) and not any(issubclass(a, one) or issubclass(one, a) for a in _ANSWERS)
+        ]
         if strange:
             raise ManifestError(
                 f"{function.__name__} is said to answer {_named(strange)}, which is no answer of an agent",
                 where=where,
                 hint="the answers are: " + ", ".join(one.__name__ for one in _ANSWERS),
             )
+
+
+def _is_class(hint: Any) -> bool:
+    return isinstance(hint, type) and hint is not Any  # Any is a class since Python 3.11
 
 
 def _members(hint: Any) -> tuple[Any, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,47}$"
 
@@ -36,7 +36,7 @@ class Manifest(BaseModel):
     consumes: tuple[str, ...] = Field(min_length=1)
     emits: tuple[str, ...]
     forwards: tuple[str, ...] = Field(
-        default=(), description="events of `consumes` that it may pass on unchanged"
+        default=(), description="events of `consumes` that it may pass on unchanged, by answering Forward()"
     )
     refusals: tuple[str, ...] = Field(description="events of `emits` that say no; may be empty")
     tools: tuple[str, ...] = Field(description="tools it may use; `*` only with performs: true")
@@ -48,3 +48,10 @@ class Manifest(BaseModel):
     timeout: timedelta = timedelta(seconds=30)
     retry: RetryPolicy = RetryPolicy()
     replaces: bool = Field(default=False, description="declared shadowing of a shipped agent")
+
+    @model_validator(mode="after")
+    def _forwards_what_it_gets(self) -> Manifest:
+        for event in self.forwards:
+            if event not in self.consumes:
+                raise ValueError(f"forwards {event}, which is not among its `consumes`")
+        return self

@@ -9,6 +9,7 @@ from wingman_runtime.contracts.finding import Finding
 from wingman_runtime.contracts.system_events import SYSTEM_EVENTS
 from wingman_runtime.contracts.work import Outcome
 from wingman_runtime.flow.facts import Facts
+from wingman_runtime.flow.hints import usual
 from wingman_runtime.flow.model import POSTED
 from wingman_runtime.yamlfile import suggestion
 
@@ -36,42 +37,44 @@ def _finally(facts: Facts) -> Iterator[Finding]:
             "add finally: audit",
         )
         return
-    for event, spec in flow.routes.items():
+    for row in facts.rows():
+        key, event, spec = row.key, row.event, row.spec
         for at, agent in enumerate(spec.to):
             if agent == flow.finally_:
                 yield Finding(
                     "flow/finally-routed",
                     f"{agent} stamps outcomes; {event} would have it stamp a request that still runs",
-                    flow.where("routes", event, "to", at),
-                    f"let the event decide: {event}: {{outcome: ...}}",
+                    flow.where("routes", key, "to", at),
+                    f"let the event decide: {key}: {usual(event, facts) or '{outcome: ...}'}",
                 )
         if spec.end:
-            for agent in facts.senders(event):
+            for agent in facts.senders(row):
                 if agent != flow.finally_:
                     yield Finding(
                         "flow/end-not-by-finally",
                         f"{agent} could end the request with {event}, past {flow.finally_}",
-                        flow.where("routes", event),
+                        flow.where("routes", key),
                         f"only {flow.finally_} may send an event that ends the request",
                     )
     manifest = facts.manifests.get(flow.finally_)
     if manifest is None:
         return
-    routed = {event: flow.routes[event] for event in manifest.emits if event in flow.routes}
-    if not any(spec.end for spec in routed.values()):
+    sent = [row for row in facts.rows() if flow.finally_ in facts.senders(row)]
+    if not any(row.spec.end for row in sent):
         yield Finding(
             "flow/finally-without-end",
             f"{flow.finally_} sends nothing that ends the request",
             flow.where("finally"),
             "route its event with {end: true}",
         )
-    for event, spec in routed.items():
+    for row in sent:
+        event, spec = row.event, row.spec
         if spec.to or spec.settle or spec.outcome or spec.outcome_field or spec.join:
             yield Finding(
                 "flow/finally-routed",
                 f"{flow.finally_} sends {event} after the outcome stands; nothing may follow from it",
-                flow.where("routes", event),
-                f"{event}: {{end: true}}, or {event}: []",
+                flow.where("routes", row.key),
+                f"{row.key}: {{end: true}}, or {row.key}: []",
             )
 
 
@@ -85,12 +88,13 @@ def _outcomes(facts: Facts, catalog: EventCatalog) -> Iterator[Finding]:
             flow.where("routes"),
             "let the last event decide: {outcome: completed}",
         )
-    for event, spec in flow.routes.items():
+    for row in facts.rows():
+        key, event, spec = row.key, row.event, row.spec
         if spec.outcome and spec.outcome not in known:
             yield Finding(
                 "flow/unknown-outcome",
                 f"{spec.outcome!r} is no outcome",
-                flow.where("routes", event, "outcome"),
+                flow.where("routes", key, "outcome"),
                 suggestion(spec.outcome, known) or f"one of {', '.join(known)}",
             )
         if spec.outcome_field and event in catalog:
@@ -101,7 +105,7 @@ def _outcomes(facts: Facts, catalog: EventCatalog) -> Iterator[Finding]:
                 yield Finding(
                     "flow/outcome-field",
                     f"{event} has no field {spec.outcome_field!r} of type Outcome",
-                    flow.where("routes", event, "outcome_field"),
+                    flow.where("routes", key, "outcome_field"),
                     f"its outcome fields: {', '.join(fitting)}" if fitting else "use outcome: <literal>",
                 )
 
@@ -115,21 +119,26 @@ def _handshake(facts: Facts) -> Iterator[Finding]:
     for actor in facts.agents():
         if not facts.manifests[actor].performs:
             continue
-        for event, spec in flow.routes.items():
-            join = flow.joins.get(spec.join)
-            if actor not in facts.receivers(event) and (join is None or actor not in join.to):
+        for row in facts.rows():
+            event, join = row.event, flow.joins.get(row.spec.join)
+            if actor not in facts.receivers(row) and (join is None or actor not in join.to):
                 continue
-            senders = facts.senders(event)
-            for sender in senders:
+            origins = facts.origins(event)
+            senders = facts.senders(row)
+            # Who passes an event on adds no ground to it: then those who may have made it must have one.
+            passed = any(facts.forwards(sender, event) for sender in senders)
+            for sender in dict.fromkeys((*senders, *origins)) if passed else senders:
+                if sender not in origins and sender != actor:
+                    continue
                 manifest = facts.manifests.get(sender)
                 approves = manifest is not None and "approvals" in manifest.needs
                 # One event, one ground: what approves a plan may not also be sent as a compensation.
-                undoes = sender == flow.failure and len(senders) == 1
+                undoes = sender == flow.failure and len(origins) == 1
                 if sender == actor or not (approves or undoes):
                     yield Finding(
                         "flow/bypasses-handshake",
                         f"{actor} acts on {event}, which {sender} sends without holding approvals",
-                        flow.where("routes", event),
+                        flow.where("routes", row.key),
                         f"route {event} to the agent that holds approvals, which sends on to {actor}",
                     )
         for key, agent in (("failure", flow.failure), ("finally", flow.finally_)):
@@ -149,10 +158,10 @@ def _undoing(facts: Facts) -> Iterator[Finding]:
     if manifest is None:
         return
     actors = {name for name in facts.agents() if facts.manifests[name].performs}
-    undone_by = {name for event in manifest.emits for name in facts.receivers(event)} & actors
+    undone_by = {name for event in manifest.emits for name in facts.takers(event)} & actors
     if not undone_by:
         return
-    direct = [(("routes", event, "to"), event, spec.to) for event, spec in flow.routes.items()]
+    direct = [(("routes", row.key, "to"), row.event, row.spec.to) for row in facts.rows()]
     direct += [(("joins", name, "to"), f"the join {name}", join.to) for name, join in flow.joins.items()]
     for inside, what, to in direct:
         if flow.failure in to:

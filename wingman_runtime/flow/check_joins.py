@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wingman_runtime.contracts.finding import Finding
-from wingman_runtime.flow.facts import Facts
+from wingman_runtime.flow.facts import Facts, Row
 from wingman_runtime.flow.model import Join
 
 
@@ -13,8 +13,8 @@ def check_joins(facts: Facts) -> Iterator[Finding]:
     """Findings about joins, join by join."""
     surviving: dict[str, str] = {}
     for name, join in facts.flow.joins.items():
-        events = [event for event, spec in facts.flow.routes.items() if spec.join == name]
-        if not events:
+        rows = [row for row in facts.rows() if row.spec.join == name]
+        if not rows:
             yield Finding(
                 "flow/unused-join",
                 f"no route contributes to the join {name}",
@@ -22,7 +22,7 @@ def check_joins(facts: Facts) -> Iterator[Finding]:
                 f"add <event>: {{join: {name}}} for what its agents send, or remove it",
             )
             continue
-        yield from _sources(facts, name, join, events)
+        yield from _sources(facts, name, join, rows)
         yield from _quorum(facts, name, join)
         if join.on_branch_failure == "continue":
             for at, agent in enumerate(join.of):
@@ -36,7 +36,7 @@ def check_joins(facts: Facts) -> Iterator[Finding]:
                     )
 
 
-def _sources(facts: Facts, name: str, join: Join, events: list[str]) -> Iterator[Finding]:
+def _sources(facts: Facts, name: str, join: Join, rows: list[Row]) -> Iterator[Finding]:
     flow = facts.flow
     if len(join.of) < 2:
         yield Finding(
@@ -46,21 +46,21 @@ def _sources(facts: Facts, name: str, join: Join, events: list[str]) -> Iterator
             "list the agents whose branches are waited for, or route the event directly",
         )
     for at, agent in enumerate(join.of):
-        manifest = facts.manifests.get(agent)
-        if manifest is not None and not set(events) & set(manifest.emits):
+        if agent in facts.manifests and not any(agent in facts.senders(row) for row in rows):
+            events = dict.fromkeys(row.event for row in rows)
             yield Finding(
                 "flow/join-starved",
                 f"{agent} never contributes to the join {name}: it sends none of {', '.join(events)}",
                 flow.where("joins", name, "of", at),
                 f"route an event of {agent} to it: {{join: {name}}}",
             )
-    for event in events:
-        for agent in facts.senders(event):
+    for row in rows:
+        for agent in facts.senders(row):
             if agent not in join.of:
                 yield Finding(
                     "flow/join-stranger",
-                    f"{agent} sends {event} to the join {name}, but is not one of its `of`",
-                    flow.where("routes", event),
+                    f"{agent} sends {row.event} to the join {name}, but is not one of its `of`",
+                    flow.where("routes", row.key),
                     f"add {agent} to joins.{name}.of, or give it an event of its own",
                 )
 

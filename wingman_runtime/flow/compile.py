@@ -49,7 +49,7 @@ class CompiledFlow:
 
 
 def compile_flow(flow: Flow, manifests: Mapping[str, Manifest]) -> CompiledFlow:
-    """The flow's table. A row exists only for an agent of the flow whose manifest sends the event.
+    """The flow's table. A row exists only for an agent whose manifest sends or forwards the event.
 
     Check the flow first (`check_flow`): what compiles may still be ungoverned.
 
@@ -60,12 +60,13 @@ def compile_flow(flow: Flow, manifests: Mapping[str, Manifest]) -> CompiledFlow:
     facts = Facts(flow, manifests)
     _refuse_unknown(facts)
     table: dict[str, Route] = {}
-    for event, spec in flow.routes.items():
-        for sender in facts.senders(event):
+    for row in facts.rows():
+        spec = row.spec
+        for sender in facts.senders(row):
             join = flow.joins.get(spec.join)
             if join is not None and sender not in join.of:
                 continue  # no row: a stranger to the join may not send this
-            table[key_of(sender, event)] = Route(
+            table[key_of(sender, row.event)] = Route(
                 to=spec.to,
                 settle=spec.settle,
                 outcome=spec.outcome,
@@ -125,20 +126,22 @@ def _refuse_unknown(facts: Facts) -> None:
                 where=flow.where(*inside),
                 hint=suggestion(agent, manifests) or "write its manifest under agents/",
             )
-    for event, spec in flow.routes.items():
-        if spec.join and spec.join not in flow.joins:
+    for row in facts.rows():
+        if row.spec.join and row.spec.join not in flow.joins:
             raise FlowError(
-                f"no join is called {spec.join!r}",
-                where=flow.where("routes", event, "join"),
-                hint=suggestion(spec.join, flow.joins) or "declare it under joins:",
+                f"no join is called {row.spec.join!r}",
+                where=flow.where("routes", row.key, "join"),
+                hint=suggestion(row.spec.join, flow.joins) or "declare it under joins:",
             )
-    for event in (*flow.routes, *sorted(SYSTEM_EVENTS)):
-        for agent in facts.receivers(event):
+    routed = [(row.event, facts.receivers(row), flow.where("routes", row.key)) for row in facts.rows()]
+    routed += [(event, facts.settlers(), flow.where("finally")) for event in sorted(SYSTEM_EVENTS)]
+    for event, agents, where in routed:
+        for agent in agents:
             if event not in manifests[agent].consumes:
                 raise FlowError(
                     f"{agent} is routed {event} but does not consume it",
-                    where=flow.where("routes", event) if event in flow.routes else flow.where("finally"),
-                    hint=f"add {event} to `consumes` of agents/{agent}/manifest.yaml",
+                    where=where,
+                    hint=f"let {agent} consume {event}, or route it elsewhere",
                 )
     for name, join in flow.joins.items():
         for agent in join.to:

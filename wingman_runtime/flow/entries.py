@@ -23,8 +23,8 @@ def contract_entries(
 ) -> dict[str, ContractEntry]:
     """An entry for every event of the catalog, by event type.
 
-    Producers are the agents that declare the event and those a flow lets send it; consumers are those a flow
-    hands it to. The input schema is that of the events its producers consume, what it is made from; the
+    Producers are the agents that declare the event, and whoever else a flow lets make it; consumers are those
+    a flow hands it to. The input schema is that of the events its producers consume, what it is made from; the
     output schema its own.
 
     Raises:
@@ -45,7 +45,8 @@ def _entry(
         for key, route in flow.table.items():
             sender, _, sent = key.partition(">")
             if sent == event:
-                producers.add(RUNTIME if sender == ANYONE else sender)
+                if sender not in manifests:  # an agent that only passes it on did not make it
+                    producers.add(RUNTIME if sender == ANYONE else sender)
                 consumers |= _consumers(flow, route)
             if event == "BranchesJoined" and route.join is not None:
                 consumers |= set(route.join.to)

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from wingman_runtime.flow.compile import CompiledFlow
-from wingman_runtime.flow.model import ANYONE
-from wingman_runtime.flow.route import Route
+from wingman_runtime.flow.model import ANYONE, DISPATCHER
+from wingman_runtime.flow.route import Route, key_of
 
 _END = "end"
 
 
 class Arrow(NamedTuple):
-    """``kind``: to, settle, outcome, join, record or end; for the last two ``target`` is empty."""
+    """``kind``: to, settle, outcome, join, record or end; for the last two ``target`` is empty.
+
+    ``note`` says the outcome or the join, or that the event is passed on unchanged.
+    """
 
     source: str
     event: str
@@ -93,7 +96,7 @@ def text_graph(flow: CompiledFlow) -> str:
 
 def _said(arrow: Arrow) -> str:
     return {
-        "to": f"─▶ {arrow.target}",
+        "to": f"─▶ {arrow.target}" + (f"  ({arrow.note})" if arrow.note else ""),
         "join": f"─▶ {arrow.target}  ({arrow.note})",
         "settle": f"┄▶ {arrow.target}  (once every branch has settled)",
         "outcome": f"┄▶ {arrow.target or 'no stamp'}  ({arrow.note})",
@@ -104,7 +107,8 @@ def _said(arrow: Arrow) -> str:
 
 def _arrows(flow: CompiledFlow, key: str, route: Route) -> Iterator[Arrow]:
     source, _, event = key.partition(">")
-    yield from (Arrow(source, event, "to", target) for target in route.to)
+    note = "passed on" if source in _takers(flow, event) else ""
+    yield from (Arrow(source, event, "to", target, note) for target in route.to)
     if route.settle:
         yield Arrow(source, event, "settle", route.settle)
     elif route.decides:
@@ -120,11 +124,16 @@ def _arrows(flow: CompiledFlow, key: str, route: Route) -> Iterator[Arrow]:
         yield Arrow(source, event, "record", "")
 
 
+def _takers(flow: CompiledFlow, event: str) -> set[str]:
+    return {
+        agent for key, route in flow.table.items() if key.partition(">")[2] == event for agent in route.to
+    }
+
+
 def _walk(flow: CompiledFlow) -> Iterator[str]:
     """Senders breadth-first from the start; those nothing leads to afterwards, the runtime last."""
     senders = [key.partition(">")[0] for key in flow.table]
-    first = [name for name in senders if f"{name}>{flow.start}" in flow.table]
-    queue = list(dict.fromkeys(first))
+    queue = [DISPATCHER] if key_of(DISPATCHER, flow.start) in flow.table else []
     for here in queue:
         yield here
         for key, route in flow.table.items():

@@ -27,6 +27,12 @@ def _twice(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def sender_and_event(key: str) -> tuple[str, str]:
+    """The two parts of a route's key: ``tone>RequestValidated``; of a plain key the sender is empty."""
+    sender, arrow, event = key.rpartition(">")
+    return (sender, event) if arrow else ("", key)
+
+
 class RouteSpec(BaseModel):
     """Where one event goes; exactly one of these, or nothing at all: then it is only recorded.
 
@@ -84,6 +90,13 @@ class Join(BaseModel):
     to: tuple[str, ...] = Field(min_length=1)
     on_branch_failure: Literal["fail", "continue"] = "fail"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _shape(cls, value: Any) -> Any:
+        if not isinstance(value, dict | cls):
+            raise ValueError(f"a join is a mapping with `of` and `to`, not {value!r}")
+        return value
+
     @field_validator("of", "to", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
@@ -134,6 +147,13 @@ class Flow(BaseModel):
     cycles: tuple[tuple[str, ...], ...] = Field(default=(), description="agents that may go round, in order")
 
     _file: Located | None = PrivateAttr(default=None)
+
+    @field_validator("joins", mode="before")
+    @classmethod
+    def _joins_by_name(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise ValueError(f"joins are a mapping from a name to what it waits for, not {value!r}")
+        return value
 
     def placed(self, file: Located) -> Flow:
         """Remember the file the flow was read from, so that findings can name its lines."""

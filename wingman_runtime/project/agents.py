@@ -187,7 +187,9 @@ def check_annotations(agent: MountedAgent) -> None:
         return
     hints = {name: hint for name, hint in hints.items() if hint is not Any}  # a class since Python 3.11
     given = _members(hints[event]) if event in hints else ()
-    if all(_is_class(one) and not issubclass(one, Event) and not issubclass(Event, one) for one in given):
+    if given and all(
+        _is_class(one) and not issubclass(one, Event) and not issubclass(Event, one) for one in given
+    ):
         raise ManifestError(
             f"{function.__name__} takes {_named(given)}, and is given an event",
             where=where,

@@ -15,6 +15,9 @@ from wingman_runtime.errors import StillPendingError
 from wingman_runtime.project.find import reference_root
 from wingman_runtime.project.load import Project
 
+HOLD = "event:ExecutionApproved"
+"""Held by its event, an entry is fetched and parked; held by its agent, it may as well stay in the inbox."""
+
 
 def _plan(request: str, name: str = "evil") -> Plan:
     """A plan of mallory's: a valid call of a real tool."""
@@ -37,7 +40,7 @@ async def _effects(arena: Arena) -> int:
 
 async def _caught(arena: Arena) -> tuple[Any, str, dict[bytes, bytes]]:
     """A request whose approved plan waits, parked, before the executor."""
-    await arena.client.pause("agent:executor", reason="caught")
+    await arena.client.pause(HOLD, reason="caught")
     request = await arena.submit()
     entry, fields = await arena.waiting("executor", request, put_by=True)
     return request, entry, fields
@@ -80,7 +83,7 @@ async def _swapped(arena: Arena, request: str, entry: str, data: dict[str, Any],
     # XADD takes an id of the past only in a stream that has forgotten its last one.
     await arena.raw.delete(parked)
     await arena.raw.xadd(parked, forged, id=entry)
-    await arena.client.resume("agent:executor", reason="go")
+    await arena.client.resume(HOLD, reason="go")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +103,7 @@ async def test_an_approval_is_of_one_plan_once_and_in_time(
     async with open_arena(valkey_url, Grounds(tmp_path / "p")) as arena:
         request, _, fields = await _caught(arena)
         await arena.raw.hset(arena.keys.approval(_approval_of(fields)), field, value)
-        await arena.client.resume("agent:executor", reason="go")
+        await arena.client.resume(HOLD, reason="go")
         response = await arena.ended(request)
         assert response.outcome == "failed"
         assert "no valid approval" in " ".join(response.reasons)
@@ -112,7 +115,7 @@ async def test_an_approved_plan_sent_again_by_hand_runs_nothing(valkey_url: str,
     async with open_arena(valkey_url, Grounds(tmp_path / "p")) as arena:
         _, entry, fields = await _caught(arena)
         await arena.raw.xdel(arena.keys.parked("executor"), entry)
-        await arena.client.resume("agent:executor", reason="go")
+        await arena.client.resume(HOLD, reason="go")
         other = derive("evt", "again")
         body = fields[b"b"].replace(fields[b"id"], other.encode())
         await arena.inject("executor", fields, id=other, b=body)
@@ -124,7 +127,7 @@ async def test_a_used_approval_serves_no_second_request(valkey_url: str, tmp_pat
     """The approval of a request that has completed, named in the plan of another, approves nothing."""
     async with open_arena(valkey_url, Grounds(tmp_path / "p")) as arena:
         first, _, fields = await _caught(arena)
-        await arena.client.resume("agent:executor", reason="go")
+        await arena.client.resume(HOLD, reason="go")
         assert (await arena.ended(first)).outcome == "completed"
         request, entry, mine = await _caught(arena)
         data = orjson.loads(mine[b"b"])["data"] | {"approval_id": _approval_of(fields)}
@@ -168,12 +171,12 @@ async def test_deleting_a_rule_ends_no_pause(valkey_url: str, tmp_path: Path, ho
         if how == "del":
             await arena.raw.delete(arena.keys.rules)
         else:
-            await arena.raw.hdel(arena.keys.rules, "agent:executor")
+            await arena.raw.hdel(arena.keys.rules, HOLD)
         await arena.expect("anomaly", "rules_changed")
         with pytest.raises(StillPendingError):
             await request.result(0.4)
         assert await _effects(arena) == 0
-        await arena.client.resume("agent:executor", reason="we know")
+        await arena.client.resume(HOLD, reason="we know")
         assert (await arena.ended(request)).outcome == "completed"
 
 

@@ -128,8 +128,28 @@ def test_pause_holds_and_resume_lets_go(project: Path) -> None:
     request = json.loads(held.stdout)["request_id"]
     status = json.loads(wingman(project, "status", "--json").stdout)
     assert [rule["reason"] for rule in status["rules"]] == ["a look"]
-    assert wingman(project, "resume", "agent:executor", "--reason", "seen", "--as", "bob").returncode == 0
+    shown = wingman(project, "request", "show", request)
+    assert "agent:executor is held by bob: a look" in shown.stdout
+    assert '["executor"]' in shown.stdout
+    tree = wingman(project, "request", "show", request, "--tree")
+    assert "held by: agent:executor is held by bob: a look" in tree.stderr
+    other = wingman(project, "resume", "agent:exector", "--reason", "seen", "--as", "bob")
+    assert other.returncode == 0
+    assert "nothing held it; did you mean 'agent:executor'?" in other.stderr
+    assert "still held: agent:executor is held by bob: a look" in other.stderr
+    done = wingman(project, "resume", "agent:executor", "--reason", "seen", "--as", "bob")
+    assert done.returncode == 0
+    assert "nothing else is held" in done.stderr
     assert wingman(project, "request", "watch", request, "--timeout", "20").returncode == 0
+
+
+@pytest.mark.parametrize("target", ["agent:exector", "flow:reqest", "tenant:dmeo", "event:ExecutionAproved"])
+def test_what_is_not_there_is_not_held(project: Path, target: str) -> None:
+    """A misspelt target is refused (3) with what was meant."""
+    done = wingman(project, "pause", target, "--reason", "a look", "--as", "bob")
+    assert done.returncode == 3, done.stderr
+    assert "did you mean" in done.stderr
+    assert json.loads(wingman(project, "status", "--json").stdout)["rules"] == []
 
 
 def test_doctor_sees_the_running_server_and_its_workers(project: Path) -> None:

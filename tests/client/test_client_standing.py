@@ -24,11 +24,16 @@ async def test_a_request_is_held_by_what_holds_its_tenant_or_flow(idle: Site) ->
     """Each rule that covers the request is named; a rule for somebody else is not."""
     request = await idle.submit()
     tenant = (await request.state()).tenant
-    for target in (f"tenant:{tenant}", "flow:work", "tenant:somebody-else", "agent:work"):
+    for target in (f"tenant:{tenant}", "flow:work", "tenant:somebody-else", "agent:work", "event:Nothing"):
         await idle.client.pause(target, reason="a test", by="tests")
     standing = await idle.client.standing(f"request:{request.id}")
     assert {str(rule.target) for rule in standing.held_by} == {f"tenant:{tenant}", "flow:work"}
     assert [one.request_id for one in standing.requests] == [request.id]
+    assert standing.waits_at == ("dispatcher",)
+    assert [str(rule.target) for rule in standing.ahead] == ["agent:work"]  # further on in its flow
+    await idle.client.pause("agent:dispatcher", reason="a test", by="tests")
+    held = (await idle.client.standing(f"request:{request.id}")).held_by
+    assert "agent:dispatcher" in {str(rule.target) for rule in held}
 
 
 async def test_an_agent_stands_with_its_counts(idle: Site) -> None:
@@ -58,3 +63,16 @@ async def test_what_is_not_there_is_said_so(idle: Site) -> None:
             await idle.client.standing(target)
     with pytest.raises(UsageError):
         await idle.client.standing("nonsense")
+
+
+async def test_what_is_not_there_cannot_be_held(idle: Site) -> None:
+    """A misspelt agent or flow, or an unknown request, is refused with what was meant; nothing is held."""
+    for target, hint in (
+        ("agent:wrok", "did you mean 'work'?"),
+        ("flow:wrk", "did you mean 'work'?"),
+        ("request:req_p0_" + "0" * 32, "see `wingman request list`"),
+    ):
+        with pytest.raises(NotFoundError) as caught:
+            await idle.client.pause(target, reason="a test", by="tests")
+        assert caught.value.hint == hint
+    assert await idle.client.rules() == ()

@@ -9,9 +9,12 @@ from cyclopts import Parameter
 
 from wingman_runtime.cli.common import DEFAULT, Common, actor_of, with_client
 from wingman_runtime.cli.out import note, plain
+from wingman_runtime.errors import NotFoundError
 
 if TYPE_CHECKING:
     from wingman_runtime.client import Client
+    from wingman_runtime.contracts.control import ControlRule, ControlTarget
+    from wingman_runtime.project.load import Project
     from wingman_runtime.redisio.state import RequestState
 
 Target = Annotated[str, Parameter(help="all, agent:NAME, flow:NAME, tenant:NAME, event:TYPE or request:ID.")]
@@ -100,6 +103,8 @@ def _standing(target: str, common: Common) -> int:
             "target": str(seen.target),
             "held": bool(seen.held_by),
             "held_by": [plain(rule) | {"held": str(rule.target)} for rule in seen.held_by],
+            "ahead": [plain(rule) | {"held": str(rule.target)} for rule in seen.ahead],
+            "waits_at": list(seen.waits_at),
             "agents": plain(seen.agents),
             "requests": [_request(request) for request in seen.requests],
         }
@@ -107,7 +112,8 @@ def _standing(target: str, common: Common) -> int:
         if common.json:
             out.data(told)
             return 0
-        out.fields({"target": target, "held": "yes" if seen.held_by else "no, it goes on"})
+        waits = list(seen.waits_at)
+        out.fields({"target": target, "held": "yes" if seen.held_by else "no, it goes on", "waits at": waits})
         for rows, columns in (
             (told["held_by"], ("held", "mode", "by", "reason")),
             (told["agents"], ("name", "waiting", "pending", "parked", "dead")),
@@ -144,20 +150,67 @@ def _crew(agents: Iterable[str], everyone: set[str]) -> list[str]:
 
 
 def _control(verb: str, target: str, reason: str, actor: str, common: Common) -> int:
-    from wingman_runtime.contracts.control import ControlTarget
+    from wingman_runtime.contracts.control import ControlScope, ControlTarget
+    from wingman_runtime.yamlfile import suggestion
 
     parsed = ControlTarget.parse(target)
-    who = actor_of(common.found().settings, actor)
+    project = common.found()
+    who = actor_of(project.settings, actor)
+    if verb == "pause" and parsed.scope in (ControlScope.TENANT, ControlScope.EVENT):
+        _ensure_declared(project, parsed)
 
     async def work(client: Client) -> int:
         told: dict[str, object] = {"target": str(parsed), "verb": verb, "by": who}
+        was_held = any(rule.target == parsed for rule in await client.rules())
         if verb == "pause":
             told["epochs"] = await client.pause(str(parsed), reason=reason, by=who)
         else:
             told["released"] = await client.resume(str(parsed), reason=reason, by=who)
+            told["was_held"] = was_held
+        held = await client.rules()
+        told["held"] = [plain(rule) | {"held": str(rule.target)} for rule in held]
         if common.json:
             common.out().data(told)
-        note(f"{target} {'is held' if verb == 'pause' else 'goes on'}; see `wingman status`")
+        if verb == "pause":
+            note(f"{target} is held; see `wingman status`")
+        elif was_held:
+            note(f"{target} goes on; see `wingman status`")
+        else:
+            close = suggestion(str(parsed), [str(rule.target) for rule in held])
+            note(f"{target}: nothing held it" + (f"; {close}" if close else ""))
+        for rule in held:
+            if verb == "resume" or rule.target != parsed:
+                note(f"still held: {told_rule(rule)}")
+        if verb == "resume" and not held:
+            note("nothing else is held")
         return 0
 
     return with_client(common, work)
+
+
+def told_rule(rule: ControlRule) -> str:
+    """Who holds what, and why."""
+    return f"{rule.target} is held by {rule.by}: {rule.reason}"
+
+
+def _ensure_declared(project: Project, target: ControlTarget) -> None:
+    """The server has no list of tenants and event types; the project has.
+
+    Raises:
+        NotFoundError: the project declares no such tenant or event type.
+    """
+    from wingman_runtime.contracts.control import ControlScope
+    from wingman_runtime.yamlfile import suggestion
+
+    loaded = project.load()
+    tenants = target.scope is ControlScope.TENANT
+    known = sorted(loaded.bundle.principals.tenants) if tenants else loaded.catalog.names()
+    if target.name not in known:
+        what, place = (
+            ("tenant", "config/principals.yaml") if tenants else ("event type", "agents/*/events.py")
+        )
+        raise NotFoundError(
+            f"no {what} {target.name!r} is declared",
+            where=str(target),
+            hint=suggestion(target.name, known) or f"declare it in {place}",
+        )

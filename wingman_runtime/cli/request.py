@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
 from wingman_runtime.cli.common import DEFAULT, Common, actor_of, with_client
+from wingman_runtime.cli.control import told_rule
 from wingman_runtime.cli.out import Out, note, style_of
 from wingman_runtime.cli.progress import telling
-from wingman_runtime.errors import DeniedError, WingmanError
+from wingman_runtime.errors import BackendError, DeniedError, NotFoundError, WingmanError
 
 if TYPE_CHECKING:
     from wingman_runtime.client import Client
@@ -72,17 +74,45 @@ def show(
         if state.ended:
             show_response(common.out(), response_of(state))
             return 0
-        waiting = await client.approvals(request_id=request_id)
-        common.out().fields(_row(state) | {"waits_for": [one.approval_id for one in waiting]})
+        common.out().fields(_row(state) | await _standing(client, request_id))
         return 0
 
     return with_client(common, work)
 
 
+async def _standing(client: Client, request_id: str) -> dict[str, object]:
+    """Where an open request waits, for whom, and who holds it."""
+    waiting = await client.approvals(request_id=request_id)
+    standing = await client.standing(f"request:{request_id}")
+    return {
+        "waits_at": list(standing.waits_at),
+        "waits_for": [one.approval_id for one in waiting],
+        "held_by": [told_rule(rule) for rule in standing.held_by],
+        "held_further_on": [told_rule(rule) for rule in standing.ahead],
+    }
+
+
 def _tree(request_id: str, common: Common) -> int:
     from wingman_runtime.cli.tree import show_tree
 
-    return show_tree(request_id, common)
+    code = show_tree(request_id, common)
+    if not common.json:
+        _note_standing(request_id, common)
+    return code
+
+
+def _note_standing(request_id: str, common: Common) -> None:
+    """Below a tree that has not ended: where it waits. The tree needs no server, so this may not be known."""
+
+    async def work(client: Client) -> None:
+        if (await client.request(request_id).state()).ended:
+            return
+        for name, value in (await _standing(client, request_id)).items():
+            if isinstance(value, list) and value:
+                note(f"{name.replace('_', ' ')}: {', '.join(map(str, value))}")
+
+    with contextlib.suppress(BackendError, NotFoundError):
+        with_client(common, work)
 
 
 @app.command

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from wingman_runtime.cli.common import DEFAULT, Common, actor_of, with_client
+from wingman_runtime.cli.control import told_rule
 from wingman_runtime.cli.jsontext import read_json
 from wingman_runtime.cli.out import note
 from wingman_runtime.cli.progress import telling
@@ -67,7 +68,7 @@ def submit(
             else:
                 out.line(request.id)
                 note(f"see `wingman request show {request.id}`")
-                await _say_what_holds(client)
+                await _say_what_holds(client, request.id)
             return 0
         try:
             async with telling(request, as_json=common.json):
@@ -76,7 +77,7 @@ def submit(
             if common.json:
                 out.data({"request_id": request.id, "outcome": None})
             elif isinstance(error, StillPendingError):
-                await _say_what_holds(client)
+                await _say_what_holds(client, request.id)
             raise
         show_response(out, response)
         return exit_code(response)
@@ -84,13 +85,16 @@ def submit(
     return with_client(common, work)
 
 
-async def _say_what_holds(client: Client) -> None:
+async def _say_what_holds(client: Client, request_id: str) -> None:
     """What a request may wait for beside its approval: nobody working, or somebody holding it back."""
     seen = await client.status()
     if not any(beat.alive for beat in seen.workers):
         note("no worker runs: it waits until `wingman dev` or `wingman worker` does")
-    for rule in seen.rules:
-        note(f"{rule.target} is held by {rule.by}: {rule.reason}; see `wingman resume --help`")
+    if not seen.rules:
+        return
+    standing = await client.standing(f"request:{request_id}")
+    for rule in (*standing.held_by, *standing.ahead):
+        note(f"{told_rule(rule)}; see `wingman resume --help`")
 
 
 def parameters(pairs: tuple[str, ...], whole: str) -> dict[str, Any]:

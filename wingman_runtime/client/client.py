@@ -24,7 +24,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from wingman_runtime.client.envelope import letter_of, plain_of, work_of
 from wingman_runtime.client.request import Request, request_event
-from wingman_runtime.client.standing import Standing, read_standing
+from wingman_runtime.client.standing import Standing, ensure_there, read_standing
 from wingman_runtime.client.status import Status, read_status
 from wingman_runtime.client.vote import VoteResult, vote_result
 from wingman_runtime.client.waiter import Waiter, same_partition
@@ -315,10 +315,14 @@ class Client:
 
         Args:
             target: ``all``, ``agent:NAME``, ``flow:NAME``, ``tenant:NAME``, ``event:TYPE``, ``request:ID``.
+
+        Raises:
+            UsageError: the text is no target.
+            NotFoundError: no such agent or flow is active, no such request.
         """
-        rule = ControlRule(
-            target=ControlTarget.parse(target), mode=ControlMode.PAUSE, reason=reason, by=by or self.actor
-        )
+        parsed = ControlTarget.parse(target)
+        await ensure_there(self.store, parsed)
+        rule = ControlRule(target=parsed, mode=ControlMode.PAUSE, reason=reason, by=by or self.actor)
         return await control.hold(self.store, rule)
 
     async def resume(self, target: str, *, reason: str, by: str | None = None) -> int:
@@ -330,6 +334,10 @@ class Client:
             by=by or self.actor,
             agents=await counts.agent_names(self.store),
         )
+
+    async def rules(self) -> tuple[ControlRule, ...]:
+        """Everything that is held."""
+        return (await control.read(self.store, 0)).rules
 
     async def status(self) -> Status:
         """A snapshot of queues, workers, rules and memory."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wingman_runtime.contracts.control import ControlRule, ControlScope, ControlTarget
 from wingman_runtime.errors import NotFoundError
-from wingman_runtime.redisio import control, counts, state
+from wingman_runtime.redisio import control, counts, flows, state
 from wingman_runtime.redisio.counts import AgentCounts
 from wingman_runtime.redisio.state import RequestState
 from wingman_runtime.redisio.store import Store
+from wingman_runtime.yamlfile import suggestion
 
 _LOOKED_AT = 1000
 
@@ -22,12 +24,16 @@ class Standing:
     held_by: every rule that covers it as a whole; empty: it goes on.
     requests: its open requests, newest first, of the newest `_LOOKED_AT` open ones; none for an agent.
     agents: the counts of an agent; for anything else empty.
+    waits_at: the agents that have an event of a request before them; for anything else empty.
+    ahead: rules that do not hold a request where it is, and would hold it further on in its flow.
     """
 
     target: ControlTarget
     held_by: tuple[ControlRule, ...]
     requests: tuple[RequestState, ...] = ()
     agents: tuple[AgentCounts, ...] = ()
+    waits_at: tuple[str, ...] = ()
+    ahead: tuple[ControlRule, ...] = ()
 
 
 async def read_standing(store: Store, target: ControlTarget) -> Standing:
@@ -36,24 +42,74 @@ async def read_standing(store: Store, target: ControlTarget) -> Standing:
     covering = {"all", str(target)}
     requests: tuple[RequestState, ...] = ()
     agents: tuple[AgentCounts, ...] = ()
+    waiting: tuple[str, ...] = ()
+    later: set[str] = set()
     match target.scope:
         case ControlScope.AGENT:
-            names = await counts.agent_names(store)
-            if target.name not in names:
-                hint = f"the agents are: {', '.join(names)}"
-                raise NotFoundError("no such agent in an active flow", where=target.name, hint=hint)
+            await ensure_agent(store, target.name)
             agents = tuple(await counts.agents(store, [target.name]))
         case ControlScope.REQUEST:
-            found = await state.read(store, target.name)
-            if found is None:
-                raise NotFoundError("no such request on this server", where=target.name)
-            # What holds its tenant or its flow holds the request, too.
-            covering |= {f"tenant:{found.tenant}", f"flow:{found.flow}"}
+            found = await ensure_request(store, target.name)
+            waiting = () if found.ended else await state.waits_at(store, target.name)
+            # What holds its tenant, its flow or the agent it has come to holds the request, too.
+            covering |= {f"tenant:{found.tenant}", f"flow:{found.flow}", *(f"agent:{one}" for one in waiting)}
+            later = set() if found.ended else await _on_the_way(store, found.flow)
             requests = (found,)
         case _:
             requests = tuple(request for request in await _open(store) if _within(request, target))
     held_by = tuple(rule for rule in record.rules if str(rule.target) in covering)
-    return Standing(target, held_by, requests, agents)
+    ahead = tuple(rule for rule in record.rules if str(rule.target) in later - covering)
+    return Standing(target, held_by, requests, agents, waiting, ahead)
+
+
+async def ensure_there(store: Store, target: ControlTarget) -> None:
+    """Refuse to hold what the server knows nothing of: it would look held, and nothing would be.
+
+    Tenants and event types are the project's own affair; the server has no list of them.
+
+    Raises:
+        NotFoundError: no such agent or flow is active, no such request.
+    """
+    match target.scope:
+        case ControlScope.AGENT:
+            await ensure_agent(store, target.name)
+        case ControlScope.REQUEST:
+            await ensure_request(store, target.name)
+        case ControlScope.FLOW:
+            names = await flows.active(store)
+            if target.name not in names:
+                raise NotFoundError(
+                    f"no flow {target.name!r} is active", where=str(target), hint=_among(target.name, names)
+                )
+        case _:
+            return
+
+
+async def ensure_agent(store: Store, name: str) -> None:
+    names = await counts.agent_names(store)
+    if name not in names:
+        raise NotFoundError("no such agent in an active flow", where=name, hint=_among(name, names))
+
+
+async def ensure_request(store: Store, request_id: str) -> RequestState:
+    found = await state.read(store, request_id)
+    if found is None:
+        hint = "see `wingman request list`"
+        raise NotFoundError("no such request on this server", where=request_id, hint=hint)
+    return found
+
+
+def _among(name: str, known: Iterable[str]) -> str:
+    return suggestion(name, known) or f"there are: {', '.join(sorted(known)) or 'none yet'}"
+
+
+async def _on_the_way(store: Store, flow: str) -> set[str]:
+    """Targets a request of this flow may come to."""
+    digest = (await flows.active(store)).get(flow)
+    rows = await flows.table(store, 0, digest) if digest else {}
+    pairs = [key.split(">") for key in rows if ">" in key]
+    agents = set(rows.get("@agents", "").split(","))
+    return {f"agent:{agent}" for agent in agents if agent} | {f"event:{event}" for _, event in pairs}
 
 
 async def _open(store: Store) -> list[RequestState]:

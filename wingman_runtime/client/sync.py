@@ -13,6 +13,7 @@ from wingman_runtime.client.client import Client
 from wingman_runtime.client.request import Request, RequestEvent
 from wingman_runtime.client.status import Status
 from wingman_runtime.client.vote import VoteResult
+from wingman_runtime.contracts.control import ControlRule
 from wingman_runtime.contracts.work import Approval, Response, StepRequest
 from wingman_runtime.errors import UsageError
 from wingman_runtime.redisio.state import RequestState
@@ -117,6 +118,10 @@ class SyncClient:
     def resume(self, target: str, *, reason: str, by: str | None = None) -> int:
         """See `Client.resume`."""
         return self._run(self._client.resume(target, reason=reason, by=by))
+
+    def rules(self) -> tuple[ControlRule, ...]:
+        """See `Client.rules`."""
+        return self._run(self._client.rules())
 
     def status(self) -> Status:
         """See `Client.status`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from wingman_runtime.contracts.ids import partition_of
@@ -59,6 +59,14 @@ async def read(store: Store, request_id: str) -> RequestState | None:
         whole[0], whole[1], whole[2], whole[3], whole[4], whole[5],
         plain[12], values[13] or b"", values[14] or b"",
     )  # fmt: skip
+
+
+async def waits_at(store: Store, request_id: str) -> tuple[str, ...]:
+    """The agents that have an event of this request before them and have not finished it."""
+    raw = await store.call("HGETALL", store.keys(partition_of(request_id)).steps(request_id))
+    pairs = raw.items() if isinstance(raw, Mapping) else zip(raw[::2], raw[1::2], strict=True)
+    found = {text(key).rpartition(">")[2] for key, value in pairs if text(value).startswith("@")}
+    return tuple(sorted(found))
 
 
 async def ended(store: Store, request_ids: Iterable[str]) -> list[str]:

@@ -168,6 +168,7 @@ def make_worker(
         times=WorkerTimes(grace=settings.times.grace),
         sweep=Sweep(store, workspace, settings.times.state_ttl) if performs else None,
         name=name,
+        facts={"project": project.digest},
     )
 
 

@@ -152,6 +152,22 @@ def test_what_is_not_there_is_not_held(project: Path, target: str) -> None:
     assert json.loads(wingman(project, "status", "--json").stdout)["rules"] == []
 
 
+def test_files_that_changed_after_the_start_are_told(project: Path) -> None:
+    """Workers run what they read at their start: status, submit and config check say when that is old."""
+    told = "files changed since the workers started"
+    assert told not in wingman(project, "status").stderr
+    tool = project / "tools" / "greeting.py"
+    before = tool.read_text()
+    tool.write_text(before + "# a change\n")
+    try:
+        assert told in wingman(project, "status").stderr
+        assert told in wingman(project, "config", "check").stderr
+        assert told in greet(project, "changed", "hello").stderr
+    finally:
+        tool.write_text(before)
+    assert told not in wingman(project, "config", "check").stderr
+
+
 def test_doctor_sees_the_running_server_and_its_workers(project: Path) -> None:
     """Version, durability and workers of what runs."""
     done = wingman(project, "doctor", "--json")

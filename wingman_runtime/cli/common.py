@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -15,6 +15,7 @@ from wingman_runtime.cli.out import Out
 if TYPE_CHECKING:
     from wingman_runtime.client import Client
     from wingman_runtime.project.load import Project
+    from wingman_runtime.redisio.workers import WorkerBeat
     from wingman_runtime.settings import Settings
 
 T = TypeVar("T")
@@ -60,6 +61,16 @@ def called() -> str:
 def actor_of(settings: Settings, given: str) -> str:
     """Who acts: ``--as``, else the setting `actor`, else the login name."""
     return given or settings.actor or getpass.getuser()
+
+
+def changed_since(workers: Iterable[WorkerBeat], root: Path) -> str:
+    """What to say when living workers run other files than those on disk; empty when they do not."""
+    from wingman_runtime.project.digest import files_digest
+
+    known = {beat.facts.get("project") for beat in workers if beat.alive} - {None, ""}
+    if not known - {files_digest(root)}:
+        return ""
+    return "files changed since the workers started: restart `wingman dev` (or the workers) to use them"
 
 
 def with_client(common: Common, work: Callable[[Client], Awaitable[T]]) -> T:

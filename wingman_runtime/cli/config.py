@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from wingman_runtime.cli.common import DEFAULT, Common
+from wingman_runtime.cli.common import DEFAULT, Common, changed_since, with_client
 from wingman_runtime.cli.out import note
+from wingman_runtime.errors import WingmanError
+
+if TYPE_CHECKING:
+    from wingman_runtime.client import Client
+
+_LOOK_SECONDS = 2.0
 
 app = App(name="config", help="Look at settings and check the project.")
 
@@ -50,7 +58,21 @@ def check(*, common: Common = DEFAULT) -> int:
         out.line(str(finding))
     wrong = len(findings)
     note(f"{wrong} problem{'s' if wrong > 1 else ''}" if wrong else "the project is sound")
+    if not wrong:
+        _note_changed(common)
     return 2 if wrong else 0
+
+
+def _note_changed(common: Common) -> None:
+    """When workers of this project run, do they run these files? No server, no answer: nothing is said."""
+
+    async def work(client: Client) -> None:
+        async with asyncio.timeout(_LOOK_SECONDS):
+            if changed := changed_since((await client.status()).workers, client.settings.project):
+                note(changed)
+
+    with contextlib.suppress(WingmanError, TimeoutError):
+        with_client(common, work)
 
 
 def vars_of(row: object) -> dict[str, object]:

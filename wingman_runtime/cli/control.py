@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from wingman_runtime.cli.common import DEFAULT, Common, actor_of, with_client
+from wingman_runtime.cli.common import DEFAULT, Common, actor_of, changed_since, with_client
 from wingman_runtime.cli.out import note, plain
 from wingman_runtime.errors import NotFoundError
 
@@ -91,6 +91,8 @@ def status(target: OneTarget = "", /, *, common: Common = DEFAULT) -> int:
         if rules:
             out.line("")
             out.table(rules, ("held", "mode", "by", "reason"))
+        if changed := changed_since(seen.workers, client.settings.project):
+            note(changed)
         return 0
 
     return with_client(common, work)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from wingman_runtime.cli.common import DEFAULT, Common, actor_of, with_client
+from wingman_runtime.cli.common import DEFAULT, Common, actor_of, changed_since, with_client
 from wingman_runtime.cli.control import told_rule
 from wingman_runtime.cli.jsontext import read_json
 from wingman_runtime.cli.out import note
@@ -88,6 +88,8 @@ def submit(
 async def _say_what_holds(client: Client, request_id: str) -> None:
     """What a request may wait for beside its approval: nobody working, or somebody holding it back."""
     seen = await client.status()
+    if changed := changed_since(seen.workers, client.settings.project):
+        note(changed)
     if not any(beat.alive for beat in seen.workers):
         note("no worker runs: it waits until `wingman dev` or `wingman worker` does")
     if not seen.rules:

@@ -26,6 +26,7 @@ from wingman_runtime.project.agents import (
     mount_agents,
     with_reference,
 )
+from wingman_runtime.project.digest import files_digest
 from wingman_runtime.project.find import find_root, reference_root
 from wingman_runtime.settings import Settings
 from wingman_runtime.settings_layers import CONFIG_FILE
@@ -63,6 +64,8 @@ class LoadedProject:
     tools: ToolRegistry
     scopes: ScopeBook
     planners: PlannerBook
+    digest: str = ""
+    """Over the files as they were read: see `project.digest`."""
 
     @property
     def manifests(self) -> dict[str, Manifest]:
@@ -171,6 +174,7 @@ class Project:
         from wingman_runtime.project.planners import load_planners
         from wingman_runtime.project.scopes import load_scopes
 
+        digest = files_digest(self.root)  # before they are read: what changes meanwhile counts as changed
         problems = list(_places(self.settings))
         agents = self.mount(problems)
         catalog = EventCatalog(collect_events(agents, problems))
@@ -204,7 +208,7 @@ class Project:
             return None, findings
         flows = {name: compile_flow(flow, manifests) for name, flow in sources.items()}
         loaded = LoadedProject(
-            self.root, self.settings, catalog, agents, flows, sources, bundle, tools, scopes, planners
+            self.root, self.settings, catalog, agents, flows, sources, bundle, tools, scopes, planners, digest
         )
         return loaded, []
 

@@ -7,7 +7,7 @@ Liveness is progress. A worker that is connected but finishes nothing shows an o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from wingman_runtime.redisio import workers
 from wingman_runtime.redisio.store import Store
@@ -16,16 +16,24 @@ from wingman_runtime.worker.lawbook import Lawbook
 
 
 class Heartbeat:
-    """Beats for one worker, in partition 0."""
+    """Beats for one worker, in partition 0. ``facts`` go along as they are, such as the project's digest."""
 
     def __init__(
-        self, store: Store, name: str, agents: Sequence[str], lanes: Sequence[Lane], lawbook: Lawbook
+        self,
+        store: Store,
+        name: str,
+        agents: Sequence[str],
+        lanes: Sequence[Lane],
+        lawbook: Lawbook,
+        *,
+        facts: Mapping[str, str],
     ) -> None:
         self._store = store
         self._name = name
         self._agents = list(agents)
         self._lanes = lanes
         self._lawbook = lawbook
+        self._facts = facts
 
     async def beat(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -34,6 +42,7 @@ class Heartbeat:
             self._store,
             self._name,
             {
+                **self._facts,
                 "agents": self._agents,
                 "in_hand": sum(lane.in_hand for lane in self._lanes),
                 "oldest_s": round(max((lane.oldest() for lane in self._lanes), default=0.0), 3),

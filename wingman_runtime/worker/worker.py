@@ -15,7 +15,7 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,11 +77,13 @@ class Worker:
         times: WorkerTimes,
         sweep: Sweep | None = None,
         name: str | None = None,
+        facts: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name or worker_name()
         self._store = store
         self._agents = list(agents)
         self._lawbook = lawbook
+        self._facts = dict(facts or {})
         self.times = times
         self.sweep = sweep
         self._control = [ControlRecord() for _ in range(store.partitions)]
@@ -128,7 +130,9 @@ class Worker:
         await self._store.ensure_groups(self.agents)
         for number in range(self._store.partitions):
             await self._read_control(number)
-        heartbeat = Heartbeat(self._store, self.name, self.agents, self.lanes, self._lawbook)
+        heartbeat = Heartbeat(
+            self._store, self.name, self.agents, self.lanes, self._lawbook, facts=self._facts
+        )
         watch = Watch(self._store, self.agents)
         beside = [
             asyncio.create_task(self._ticking(number), name=f"ticking {number}")

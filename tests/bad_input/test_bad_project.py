@@ -121,7 +121,7 @@ def test_a_flow_with_an_orphan_event(served: Bench) -> None:
     """An event that is sent and has no route."""
     served.change(FLOW, "  VoteRefused: []\n", "")
     told = f"{FLOW}:19: handshake sends VoteRefused, and no route says where it goes"
-    hint = "add VoteRefused: <agent>, or VoteRefused: [] if it is only to be recorded"
+    hint = "add VoteRefused: []"
     served.found("flow", "check", says=f"{told} [flow/orphan-event]\n  → {hint}\n")
     served.refused("worker", code=2, says=f"error: {told}\n  → {hint}\n")
 
@@ -129,8 +129,8 @@ def test_a_flow_with_an_orphan_event(served: Bench) -> None:
 def test_a_flow_with_an_orphan_route_and_agent(served: Bench) -> None:
     """A route for what nobody sends any more, and an agent no event reaches."""
     served.change(FLOW, "[proposal, word_count]", "proposal")
-    told = f"{FLOW}:17: WordsCounted is routed, but no agent of this flow sends it"
-    hint = "remove the route, or add the event to its sender's `emits`"
+    told = f"{FLOW}:17: WordsCounted is routed, but word_count, which sends it, gets no event in this flow"
+    hint = "write `PermissionsVerified: [proposal, word_count]`, so that word_count has its part"
     served.found("flow", "check", says=f"{told} [flow/orphan-route]\n  → {hint}\n")
     served.refused("worker", code=2, says=f"error: {told}\n  → {hint}\n")
 

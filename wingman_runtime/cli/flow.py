@@ -42,7 +42,8 @@ def check(
     flows, manifests, agents = _read(project, problems)
     catalog = EventCatalog(collect_events(agents, problems))
     chosen = [_named(flows, name)] if name else list(flows.values())
-    found = [finding for flow in chosen for finding in check_flow(flow, manifests, catalog)]
+    shipped = {name for name, agent in agents.items() if agent.shipped}
+    found = [finding for flow in chosen for finding in check_flow(flow, manifests, catalog, shipped)]
     out = common.out()
     if common.json:
         told = [{"where": one.where, "message": one.message, "hint": one.hint} for one in problems]

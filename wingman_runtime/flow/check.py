@@ -5,7 +5,8 @@ The rules, each in one function:
 * names: ``unknown-event`` ``unknown-agent`` ``unknown-join`` ``reserved-name`` ``runtime-event``
 * paths: ``start-not-routed`` ``orphan-event`` ``orphan-route`` ``orphan-agent`` ``undeclared-consumer``
   ``fan-out`` ``undeclared-cycle`` ``unneeded-cycle``
-* gates (`check_forwards`): ``not-its-sender`` ``orphan-forward`` ``orphan-route`` ``forwarded-twice``
+* gates (`check_forwards`): ``not-its-sender`` ``forward-route`` ``orphan-forward`` ``orphan-route``
+  ``forwarded-twice``
 * joins (`check_joins`): ``join-sources`` ``join-starved`` ``join-stranger`` ``join-quorum`` ``unused-join``
 * endings (`check_ends`): ``no-finally`` ``finally-without-end`` ``finally-routed`` ``end-not-by-finally``
   ``no-outcome`` ``unknown-outcome`` ``outcome-field``
@@ -26,6 +27,7 @@ from wingman_runtime.contracts.manifest import Manifest
 from wingman_runtime.contracts.system_events import SYSTEM_EVENTS
 from wingman_runtime.flow.check_ends import check_ends, check_governance
 from wingman_runtime.flow.check_forwards import (
+    check_idle_forwards,
     check_orphan_forwards,
     check_passing,
     check_senders,
@@ -58,8 +60,9 @@ def check_flow(
         *_names(facts, catalog),
         *_start(facts),
         *_orphan_events(facts, catalog, whole),
+        *check_senders(facts),
         *check_orphan_forwards(facts),
-        *_consumers(facts, shipped),
+        *_consumers(facts, catalog, shipped),
         *_fan_out(facts),
         *_cycles(facts),
         *check_passing(facts),
@@ -74,7 +77,7 @@ def _following(facts: Facts, catalog: EventCatalog) -> Iterator[Finding]:
     """What a missing route elsewhere may alone be the reason for."""
     yield from _orphan_routes(facts)
     yield from _orphan_agents(facts)
-    yield from check_senders(facts)
+    yield from check_idle_forwards(facts)
     yield from _unneeded_cycles(facts)
     yield from check_joins(facts)
     yield from check_ends(facts, catalog)
@@ -209,7 +212,7 @@ def _orphan_agents(facts: Facts) -> Iterator[Finding]:
     reached = facts.reached()
     for agent in facts.agents():
         if agent not in reached:
-            way = way_to(agent, facts)
+            _, way = way_to(agent, facts)
             yield Finding(
                 "flow/orphan-agent",
                 f"no request can come to {agent}: nothing that starts here leads to it",
@@ -220,9 +223,11 @@ def _orphan_agents(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def _consumers(facts: Facts, shipped: Collection[str]) -> Iterator[Finding]:
+def _consumers(facts: Facts, catalog: EventCatalog, shipped: Collection[str]) -> Iterator[Finding]:
     flow = facts.flow
     for row in facts.rows():
+        if row.event not in catalog:
+            continue
         for at, agent in enumerate(facts.receivers(row)):
             inside = ("routes", row.key, "settle") if row.spec.settle else ("routes", row.key, "to", at)
             yield from _consumer(facts, agent, row.event, flow.where(*inside), shipped)
@@ -286,7 +291,7 @@ def _cycles(facts: Facts) -> Iterator[Finding]:
     declared = {step for cycle in flow.cycles for step in pairwise((*cycle, *cycle[:1]))}
     told: set[frozenset[str]] = set()
     for edge in edges:
-        back = _way(edges, edge.target, edge.source)
+        back = _way(edges, edge)
         if back is None or (edge.source, edge.target) in declared:
             continue
         circle = [edge.source, *back]
@@ -319,17 +324,20 @@ def _unneeded_cycles(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def _way(edges: tuple[Edge, ...], start: str, goal: str) -> list[str] | None:
-    """The shortest way from ``start`` to ``goal``, both included; None when there is none."""
-    ways = {start: [start]}
+def _way(edges: tuple[Edge, ...], first: Edge) -> list[str] | None:
+    """The shortest way from the end of ``first`` back to where it can be gone again; None: there is none."""
+    start = (first.target, first.arrives)
+    ways = {start: [first.target]}
     queue = [start]
     for here in queue:
-        if here == goal:
+        agent, event = here
+        if agent == first.source and (not first.passed or event == first.event):
             return ways[here]
         for edge in edges:
-            if edge.source == here and edge.target not in ways:
-                ways[edge.target] = [*ways[here], edge.target]
-                queue.append(edge.target)
+            onward = (edge.target, edge.arrives)
+            if edge.source == agent and (not edge.passed or edge.event == event) and onward not in ways:
+                ways[onward] = [*ways[here], edge.target]
+                queue.append(onward)
     return None
 
 

@@ -12,14 +12,20 @@ from wingman_runtime.flow.model import RESERVED_NAMES
 
 
 def check_senders(facts: Facts) -> Iterator[Finding]:
-    """Findings about routes that name a sender which does not send or never gets the event."""
+    """Findings about routes that name a sender which does not send the event."""
     flow = facts.flow
-    arrivals = facts.arrivals()
     for row in facts.rows():
         manifest = facts.manifests.get(row.sender)
         if manifest is None or row.sender in RESERVED_NAMES or row.event in RUNTIME_EVENTS:
             continue
         agent, event, where = row.sender, row.event, flow.where("routes", row.key)
+        if facts.forwards(agent, event) and (row.spec.join or row.spec.outcome_field or row.spec.end):
+            yield Finding(
+                "flow/forward-route",
+                f"{agent} passes {event} on; that can neither join, nor end, nor hold an outcome in a field",
+                where,
+                f"name the agents it goes on to, or let {agent} answer with an event of its own",
+            )
         if event in manifest.emits:
             continue
         if event not in manifest.consumes:
@@ -37,11 +43,20 @@ def check_senders(facts: Facts) -> Iterator[Finding]:
                 where,
                 f"add `forwards: [{', '.join((*manifest.forwards, event))}]` to the manifest of {agent}",
             )
-        elif (agent, event) not in arrivals:
+
+
+def check_idle_forwards(facts: Facts) -> Iterator[Finding]:
+    """Findings about routes for what an agent passes on that it never gets; if it gets anything at all."""
+    arrivals = facts.arrivals()
+    reached = {agent for agent, _ in arrivals}
+    for row in facts.rows():
+        agent, event = row.sender, row.event
+        passes = facts.forwards(agent, event) and event not in facts.manifests[agent].emits
+        if passes and agent in reached and (agent, event) not in arrivals:
             yield Finding(
                 "flow/orphan-route",
                 f"{agent} passes {event} on here, but no route brings it one",
-                where,
+                facts.flow.where("routes", row.key),
                 f"write `{event}: {agent}` for who sends it, or remove the route",
             )
 
@@ -121,6 +136,6 @@ def forgotten(facts: Facts, event: str) -> tuple[str, str] | None:
     here = facts.agents()
     for name, manifest in sorted(facts.manifests.items()):
         if event in manifest.emits and name not in here and name not in RESERVED_NAMES:
-            way = way_to(name, facts) or f"route to it one of {', '.join(manifest.consumes)}"
+            way = way_to(name, facts)[1] or f"route to it one of {', '.join(manifest.consumes)}"
             return name, way
     return None

@@ -24,8 +24,8 @@ def contract_entries(
     """An entry for every event of the catalog, by event type.
 
     Producers are the agents that declare the event, and whoever else a flow lets make it; consumers are those
-    a flow hands it to. The input schema is that of the events its producers consume, what it is made from; the
-    output schema its own.
+    a flow hands it to. The input schema is that of the events its producers consume, what it is made from;
+    the output schema its own.
 
     Raises:
         ContractError: an event's written contract is missing, or has an empty field.

@@ -31,12 +31,17 @@ class Row(NamedTuple):
 
 
 class Edge(NamedTuple):
-    """``source`` may send ``event`` by the route ``key``; ``target`` gets it while the request runs on."""
+    """``source`` may send ``event`` by the route ``key``; ``target`` gets it while the request runs on.
+
+    ``arrives`` is what the target gets of it. ``passed``: the source can only pass on what it got itself.
+    """
 
     source: str
     event: str
     target: str
     key: str
+    arrives: str
+    passed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +132,9 @@ class Facts:
         for row in self.rows():
             join = self.flow.joins.get(row.spec.join)
             targets = row.spec.to if join is None else join.to
+            arrives = row.event if join is None else "BranchesJoined"
             found += [
-                Edge(source, row.event, target, row.key)
+                Edge(source, row.event, target, row.key, arrives, source not in self.origins(row.event))
                 for source in self.senders(row)
                 if source in self.manifests and source != DISPATCHER
                 for target in targets

@@ -50,33 +50,38 @@ def gate_lines(gate: str, event: str, onward: str) -> str:
     return f"`{event}: {gate}` and `{gate}>{event}: {onward}`"
 
 
-def way_to(agent: str, facts: Facts) -> str:
-    """The line that would bring the agent an event it consumes; empty when no route lends itself."""
+def way_to(agent: str, facts: Facts) -> tuple[str, str]:
+    """An event the agent consumes and how to bring it one; both empty when no route lends itself."""
     manifest = facts.manifests[agent]
     for event in manifest.consumes:
         spec = facts.flow.routes.get(event)
         if spec is None or spec != RouteSpec(to=spec.to) or agent in spec.to:
             continue
         if facts.forwards(agent, event):
-            return f"write {gate_lines(agent, event, written(spec))}"
-        return f"write `{event}: {written(RouteSpec(to=(*spec.to, agent)))}`"
-    return ""
+            return event, f"write {gate_lines(agent, event, written(spec))}"
+        return event, f"write `{event}: {written(RouteSpec(to=(*spec.to, agent)))}`"
+    return "", ""
 
 
 def mended(facts: Facts, catalog: EventCatalog) -> Facts:
-    """The flow with every missing route added and every misspelt name put right.
+    """The flow with every missing route and `forwards` added and every misspelt name put right.
 
     What a check still finds there stands by itself; what it finds only in the flow as it is follows from
     another finding.
     """
     flow = facts.flow
     routes = {_event(key, flow, catalog): _names(spec, facts) for key, spec in flow.routes.items()}
-    out = Facts(flow.model_copy(update={"routes": routes}), facts.manifests)
-    for _ in facts.manifests:  # a mended route brings in agents whose own routes may be missing, too
+    manifests = dict(facts.manifests)
+    for sender, event in map(sender_and_event, routes):
+        known = manifests.get(sender)
+        if known is not None and event in known.consumes and event not in known.emits:
+            manifests[sender] = known.model_copy(update={"forwards": (*known.forwards, event)})
+    out = Facts(flow.model_copy(update={"routes": routes}), manifests)
+    for _ in manifests:  # a mended route brings in agents whose own routes may be missing, too
         routes = {**_missing(out), **out.flow.routes}
         if routes.keys() == out.flow.routes.keys():
             break
-        out = Facts(flow.model_copy(update={"routes": routes}), facts.manifests)
+        out = Facts(flow.model_copy(update={"routes": routes}), manifests)
     return out
 
 

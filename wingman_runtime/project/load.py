@@ -16,8 +16,9 @@ from wingman_runtime.errors import ConfigError, FlowError, ManifestError, Policy
 from wingman_runtime.flow.check import check_flow
 from wingman_runtime.flow.compile import CompiledFlow, compile_flow
 from wingman_runtime.flow.facts import Facts
+from wingman_runtime.flow.hints import way_to
 from wingman_runtime.flow.load import load_flow
-from wingman_runtime.flow.model import DISPATCHER, Flow, Limits, RouteSpec
+from wingman_runtime.flow.model import DISPATCHER, Flow, Limits
 from wingman_runtime.project.agents import (
     MANIFEST_FILE,
     MountedAgent,
@@ -195,11 +196,12 @@ class Project:
         manifests = {name: agent.manifest for name, agent in agents.items()}
         _check_names(agents, catalog, tools, self.root / "policies", problems)
         findings = [_finding(problem) for problem in problems]
+        shipped = {name for name, agent in agents.items() if agent.shipped}
         for flow in sources.values():
             # An agent that could not be mounted has had its words: that the flow lacks it is no news.
             findings += [
                 finding
-                for finding in check_flow(flow, manifests, catalog)
+                for finding in check_flow(flow, manifests, catalog, shipped)
                 if finding.rule not in _FOLLOWING or not self._broken(finding, agents)
             ]
         if not findings:
@@ -284,21 +286,19 @@ def _idle(
             "flow/idle-agent",
             f"no flow leads to {agent.name}: it would never be called",
             agent.manifest_at.where("consumes"),
-            _line_for(agent, known),
+            _line_for(agent, known, manifests),
         )
         for agent in agents.values()
         if not agent.shipped and agent.name not in used
     ]
 
 
-def _line_for(agent: MountedAgent, flows: Iterable[Flow]) -> str:
+def _line_for(agent: MountedAgent, flows: Iterable[Flow], manifests: Mapping[str, Manifest]) -> str:
     """The line that would bring an event to the agent, as it should read."""
     for flow in flows:
-        for event in agent.manifest.consumes:
-            route = flow.routes.get(event)
-            if route is not None and route == RouteSpec(to=route.to):
-                line = f"{event}: [{', '.join((*route.to, agent.name))}]"
-                return f"write `{line}` in {flow.where('routes', event)}, or remove the agent's folder"
+        event, way = way_to(agent.name, Facts(flow, manifests))
+        if way:
+            return f"{way} in {flow.where('routes', event)}, or remove the agent's folder"
     return f"name {agent.name} in a route of config/flows, or remove the agent's folder"
 
 

@@ -47,7 +47,7 @@ def test_malformed_json_of_one_parameter(served: Bench) -> None:
         *SUBMIT, "-p", "count:={", code=2,
         says="""
         error: --param count: not valid JSON: Expecting property name enclosed in double quotes (line 1, column 2)
-          → quote it for the shell, or put it into a file and give @FILE
+          → for text write -p count=…, for JSON quote it for the shell or give @FILE
         """,
     )  # fmt: skip
 

@@ -152,6 +152,30 @@ def test_what_is_not_there_is_not_held(project: Path, target: str) -> None:
     assert json.loads(wingman(project, "status", "--json").stdout)["rules"] == []
 
 
+def test_a_second_dev_is_refused(project: Path) -> None:
+    """One `wingman dev` a project: the second says which process has it, and ends with 6."""
+    done = wingman(project, "dev")
+    assert done.returncode == 6
+    assert "runs in this project already, as process " in done.stderr
+
+
+def test_a_parameter_no_step_uses_is_told(project: Path) -> None:
+    """A misspelt parameter is named with what was meant."""
+    done = wingman(project, "submit", "greeting.send", "-p", "to=x", "-p", "txet=hello", "--as", "alice")
+    assert "no step of the plan greeting.send uses txet; did you mean 'text'?" in done.stderr
+
+
+def test_who_paused_is_in_the_trail_and_told_live(project: Path) -> None:
+    """A record of an operator's act says what, on what, by whom and why, in the trail and in `dev`."""
+    wingman(project, "pause", "flow:request", "--reason", "a breath", "--as", "bob")
+    wingman(project, "resume", "flow:request", "--reason", "go on", "--as", "bob")
+    told = "pause flow:request by bob: a breath"
+    deadline = time.monotonic() + WAIT
+    while told not in wingman(project, "audit", "query", "--kind", "control").stdout:
+        assert time.monotonic() < deadline
+    assert told in (project / "dev.log").read_text()
+
+
 def test_files_that_changed_after_the_start_are_told(project: Path) -> None:
     """Workers run what they read at their start: status, submit and config check say when that is old."""
     told = "files changed since the workers started"

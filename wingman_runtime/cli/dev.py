@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
+import os
 import shutil
 import signal
+import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from wingman_runtime.cli.common import DEFAULT, Common, actor_of, called
 from wingman_runtime.cli.out import Out, note
-from wingman_runtime.errors import NotFoundError
+from wingman_runtime.errors import ConflictError, NotFoundError
 
 if TYPE_CHECKING:
     from wingman_runtime.ledger.record import StoredRecord
@@ -48,8 +52,33 @@ def dev(
     ):
         # What is tried out here should not be lost either; a setting of one's own wins.
         project = Project.find(common.project, durability="strict")
-    asyncio.run(_dev(project, workers, common))
+    with _only_one(project):
+        asyncio.run(_dev(project, workers, common))
     return 0
+
+
+@contextlib.contextmanager
+def _only_one(project: Project) -> Iterator[None]:
+    """One `wingman dev` for each project: two would give each request to whoever is first.
+
+    Raises:
+        ConflictError: another one runs.
+    """
+    project.settings.run_dir.mkdir(parents=True, exist_ok=True)
+    with (project.settings.run_dir / "dev.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise ConflictError(
+                f"`wingman dev` runs in this project already, as process {lock.read().strip() or '?'}",
+                where=str(project.root),
+                hint="use the one that runs, or end it with Ctrl-C; `wingman worker` adds a worker to it",
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
 
 
 async def _dev(project: Project, workers: int, common: Common) -> None:
@@ -114,20 +143,23 @@ def _plain(record: StoredRecord) -> dict[str, object]:
 
 
 def _line(record: StoredRecord) -> str:
+    from wingman_runtime.cli.audit import act
+
     body = record.data()
     data = body.get("event", {}).get("data", {})
-    told = "; ".join(str(reason) for reason in data.get("reasons", ())[:2])
+    told = act(body) or "; ".join(str(reason) for reason in data.get("reasons", ())[:2])
     if record.event_type == _OUTCOME:
         told = data.get("response", {}).get("outcome", "")
     elif "effect" in body:
         words = (body["effect"].get(name) for name in ("tool", "resource", "status"))
         told = " ".join(str(word) for word in words if word)
     elif not told:
-        names = ("action", "flow", "target", "mode", "note", "error", "anomaly", "reason")
+        names = ("note", "error", "anomaly", "reason")
         told = "  ".join(str(body[name]) for name in names if isinstance(body.get(name), str))
     what = record.event_type or record.kind
-    width = max(shutil.get_terminal_size().columns - 48, 30)
-    told = told if len(told) <= width else told[: width - 1] + "…"
+    if sys.stdout.isatty():  # a pipe has room for all of it
+        width = max(shutil.get_terminal_size().columns - 48, 30)
+        told = told if len(told) <= width else told[: width - 1] + "…"
     return f"{record.request_id[-8:] or '-':<8}  {record.agent or '-':<13} {what:<22} {told}".rstrip()
 
 
@@ -147,7 +179,7 @@ def _next(loaded: LoadedProject) -> str:
     who = users[0] if users else "NAME"
     submits = []
     for intent in loaded.scopes.intents()[:_EXAMPLES] or ["INTENT"]:
-        params = "".join(f"-p {name}=… " for name in _fields(loaded, intent))
+        params = "".join(f"-p {name}{sign}… " for name, sign in _fields(loaded, intent))
         submits.append(f"  {called()} submit {intent} {params}--as {who} --wait 60")
     return "\n".join(
         [
@@ -161,9 +193,19 @@ def _next(loaded: LoadedProject) -> str:
     )
 
 
-def _fields(loaded: LoadedProject, intent: str) -> list[str]:
-    import re
+def _fields(loaded: LoadedProject, intent: str) -> list[tuple[str, str]]:
+    """The parameters of an intent's plan, each with ``=`` for text or ``:=`` for another type."""
+    from wingman_runtime.project.template import placeholders
 
-    plan = loaded.root / "config" / "plans" / f"{intent}.yaml"
-    text = plan.read_text(encoding="utf-8") if plan.is_file() else ""
-    return list(dict.fromkeys(re.findall(r"\{\{\s*params\.(\w+)", text)))
+    plan = next((one for one in loaded.planners.templates() if one.name == intent), None)
+    if plan is None:
+        return []
+    others: set[str] = set()
+    for tool, args in plan.steps:
+        spec = loaded.tools.spec(tool)
+        for argument, value in args.items():
+            # Only a placeholder that is the whole argument keeps its type.
+            whole = len(getattr(value, "parts", ())) == 1
+            if whole and "string" not in spec.schema_of(argument):
+                others.update(path[1] for path in placeholders(value) if path[0] == "params")
+    return [(name, ":=" if name in others else "=") for name in plan.parameters()]

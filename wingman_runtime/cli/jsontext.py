@@ -20,17 +20,18 @@ _KINDS: dict[type, str] = {dict: "a JSON object", list: "a JSON list"}
 _LIKE: dict[type, str] = {dict: '{"title": "hello"}', list: '[{"tool": "note.write", "args": {}}]'}
 
 
-def read_json(text: str, option: str, kind: type | None = None) -> Any:
+def read_json(text: str, option: str, kind: type | None = None, *, hint: str = _QUOTE) -> Any:
     """The value of ``text``, or of the file it names with ``@``.
 
     Args:
         option: whose value it is, for the error.
         kind: dict or list, when nothing else will do.
+        hint: what to do about text that is no JSON.
 
     Raises:
         UsageError: no such file, not UTF-8, no JSON, another kind; ``where`` is the option, or file:line.
     """
-    place, hint = option, _QUOTE
+    place = option
     if text.startswith("@"):
         place, hint = text[1:], "correct the file"
         text = _file(Path(place), option)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from wingman_runtime.redisio.state import RequestState
 
 app = App(name="request", help="Look at requests, wait for them, cancel them.")
+_NOT_TEXT = re.compile(r"(\w+): [\w.]+: [^:]*, not text")
 Id = Annotated[str, Parameter(help="The request's id.")]
 
 
@@ -191,6 +193,8 @@ def show_response(out: Out, response: Response) -> None:
     out.line(f"{outcome}  {response.request_id}", style_of(outcome))
     for reason in response.reasons:
         out.line(f"  reason        {reason}")
+        if told := _NOT_TEXT.search(reason):
+            note(f"  → `-p NAME=VALUE` sends text; other types are sent with :=, as in `-p {told[1]}:=5`")
     if response.policies:
         out.line(f"  policies      {', '.join(response.policies)}")
     if response.granted_by:

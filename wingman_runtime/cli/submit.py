@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -12,10 +13,11 @@ from wingman_runtime.cli.jsontext import read_json
 from wingman_runtime.cli.out import note
 from wingman_runtime.cli.progress import telling
 from wingman_runtime.cli.request import exit_code, show_response
-from wingman_runtime.errors import BackendUnreachableError, StillPendingError, UsageError
+from wingman_runtime.errors import BackendUnreachableError, ConfigError, StillPendingError, UsageError
 
 if TYPE_CHECKING:
     from wingman_runtime.client import Client
+    from wingman_runtime.project.load import Project
 
 
 def submit(
@@ -68,6 +70,7 @@ def submit(
             else:
                 out.line(request.id)
                 note(f"see `wingman request show {request.id}`")
+                note_unused(common.found(), intent, given)
                 await _say_what_holds(client, request.id)
             return 0
         try:
@@ -80,6 +83,8 @@ def submit(
                 await _say_what_holds(client, request.id)
             raise
         show_response(out, response)
+        if not common.json and response.outcome != "completed":
+            note_unused(common.found(), intent, given)
         return exit_code(response)
 
     return with_client(common, work)
@@ -99,6 +104,22 @@ async def _say_what_holds(client: Client, request_id: str) -> None:
         note(f"{told_rule(rule)}; see `wingman resume --help`")
 
 
+def note_unused(project: Project, intent: str, given: Mapping[str, Any]) -> None:
+    """Parameters that no step of the intent's plan uses: an agent may read them, or one is misspelt."""
+    from wingman_runtime.project.planners import load_template
+    from wingman_runtime.yamlfile import suggestion
+
+    plan = project.root / "config" / "plans" / f"{intent}.yaml"
+    try:
+        used = load_template(plan).parameters() if plan.is_file() else tuple(given)
+    except ConfigError:
+        return  # what runs may be another state of the files
+    for name in given:
+        if name not in used:
+            meant = suggestion(name, [one for one in used if one not in given])
+            note(f"no step of the plan {intent} uses {name}" + (f"; {meant}" if meant else ""))
+
+
 def parameters(pairs: tuple[str, ...], whole: str) -> dict[str, Any]:
     """``key=text`` and ``key:=JSON`` pairs over a JSON object.
 
@@ -111,7 +132,9 @@ def parameters(pairs: tuple[str, ...], whole: str) -> dict[str, Any]:
         if not equals or not key.rstrip(":"):
             raise UsageError(f"--param {pair!r} is no key=value", hint="write --param path=notes/a.md")
         if key.endswith(":"):
-            given[key[:-1]] = read_json(value, f"--param {key[:-1]}")
+            name = key[:-1]
+            text = f"for text write -p {name}=…, for JSON quote it for the shell or give @FILE"
+            given[name] = read_json(value, f"--param {name}", hint=text)
         else:
             given[key] = value
     return given

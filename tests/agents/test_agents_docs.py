@@ -11,7 +11,7 @@ from wingman_runtime.project.agents import PORTS, mount_agents
 from wingman_runtime.project.load import Project
 from wingman_runtime.project.planners import load_planners
 from wingman_runtime.project.scopes import load_scopes
-from wingman_runtime.sdk import Done, Refuse, RequestValidated, WorkRequest
+from wingman_runtime.sdk import Forward, Refuse, RequestValidated, WorkRequest
 
 
 def blocks(path: Path, language: str) -> list[str]:
@@ -32,14 +32,14 @@ async def test_example_agent_mounts_and_answers(project_root: Path, tmp_path: Pa
     assert problems == []
     assert [event.__name__ for event in mounted.events] == ["WordsCounted"]
     short = envelope(RequestValidated(request=a_request(params={"body": "a b"}), scope=NOTES))
-    assert await mounted.function(short) == Done("2 words")
+    assert await mounted.function(short) == Forward()
     long = envelope(RequestValidated(request=a_request(params={"body": "a " * 501}), scope=NOTES))
     answer = await mounted.function(long)
     assert isinstance(answer, Refuse)
 
 
-def test_example_agent_joins_the_chain_by_one_line(project_root: Path, tmp_path: Path) -> None:
-    """Its own folder and one changed line of the flow: the project of the page is sound."""
+def test_example_agent_joins_the_chain_by_two_lines(project_root: Path, tmp_path: Path) -> None:
+    """Its own folder and the lines of the flow: the project of the page is sound."""
     page = project_root / "docs" / "agents.md"
     for part in ("config", "policies", "tools"):
         shutil.copytree(project_root / part, tmp_path / part)

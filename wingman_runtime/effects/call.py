@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
 
+import structlog
 import tenacity
 from pydantic import BaseModel
 
@@ -43,6 +44,7 @@ ERROR_LIMIT: Final = 2000
 _CANCEL_GRACE = 1.0
 _JITTER = tenacity.wait_random_exponential(multiplier=2 * _FIRST_PAUSE, max=2.0)
 _DEPTH_LIMIT = 64
+_LOG = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,8 @@ async def _try(
 ) -> CallEnd:
     given_up = threading.Event()
     run = _run_async if spec.is_async else _run_in_thread
-    task = asyncio.ensure_future(run(spec, args, make_context(given_up.is_set)))
+    context = make_context(given_up.is_set)
+    task = asyncio.ensure_future(run(spec, args, context))
     try:
         await asyncio.wait({task}, timeout=seconds)
     finally:
@@ -167,6 +170,7 @@ async def _try(
         return Unknown("the tool cancelled itself")
     answer = task.result()
     if answer.error is not None:
+        _log_raised(answer.error, spec, context)
         return _raised(answer.error, spec)
     return _ended(spec, compensation, args, answer.value)
 
@@ -214,6 +218,23 @@ def _finished(value: Any) -> Any:
         value.close()
         raise TypeError("the tool returned a coroutine; declare it with async def")
     return value
+
+
+def _log_raised(error: BaseException, spec: ToolSpec, context: ToolContext) -> None:
+    """The traceback of a project's own tool, for its author; the record holds one line of it.
+
+    Rendered here: a log that showed local variables would show what a tool was given.
+    """
+    if isinstance(error, ToolError) or spec.function.__module__.startswith("wingman_runtime."):
+        return
+    _LOG.error(
+        "a tool raised",
+        tool=spec.name,
+        effect=context.effect_id,
+        request=context.request_id,
+        attempt=context.attempt,
+        exception="".join(traceback.format_exception(error)).rstrip(),
+    )
 
 
 def _raised(error: BaseException, spec: ToolSpec) -> CallEnd:

@@ -108,7 +108,7 @@ WRONG: dict[str, tuple[Callable[[Path], None], str, tuple[str, ...]]] = {
         ("shooting", "shouting"),
     ),
     "the tool does not say how it is undone": (
-        edit("tools/todo.py", '\n      compensation="todo.drop",', ""),
+        edit("tools/todo.py", '\n    compensation="todo.drop",', ""),
         "tools/todo.py:",
         ("compensation", "irreversible"),
     ),

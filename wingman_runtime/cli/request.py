@@ -56,6 +56,9 @@ def show(
     /,
     *,
     tree: Annotated[bool, Parameter(negative="", help="The causal tree, timings, decisions.")] = False,
+    verbose: Annotated[
+        bool, Parameter(negative="", help="In the tree: name each policy that does not apply, too.")
+    ] = False,
     common: Common = DEFAULT,
 ) -> int:
     """One request: its outcome with reasons, plan, effects and stamp, or how far it has come.
@@ -66,7 +69,7 @@ def show(
         wingman request show req_p0_… --tree
     """
     if tree:
-        return _tree(request_id, common)
+        return _tree(request_id, common, verbose=verbose)
 
     from wingman_runtime.client.request import response_of
 
@@ -94,10 +97,10 @@ async def _standing(client: Client, request_id: str) -> dict[str, object]:
     }
 
 
-def _tree(request_id: str, common: Common) -> int:
+def _tree(request_id: str, common: Common, *, verbose: bool) -> int:
     from wingman_runtime.cli.tree import show_tree
 
-    code = show_tree(request_id, common)
+    code = show_tree(request_id, common, verbose=verbose)
     if not common.json:
         _note_standing(request_id, common)
     return code

@@ -11,7 +11,7 @@ from wingman_runtime.cli.common import Common
 from wingman_runtime.errors import NotFoundError
 
 
-def show_tree(request_id: str, common: Common) -> int:
+def show_tree(request_id: str, common: Common, *, verbose: bool = False) -> int:
     """Print the tree from the audit store.
 
     Raises:
@@ -32,7 +32,7 @@ def show_tree(request_id: str, common: Common) -> int:
     if common.json:
         out.data(tree)
     else:
-        text = render_text(tree).rstrip("\n")
+        text = render_text(tree, verbose=verbose).rstrip("\n")
         out.line(wrapped(text, shutil.get_terminal_size().columns) if sys.stdout.isatty() else text)
     return 0
 

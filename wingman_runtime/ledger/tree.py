@@ -15,6 +15,7 @@ from wingman_runtime.ledger.record import body_data
 
 _RETRIES = ("retry", "dead_letter")
 _EFFECTS = ("effect_intent", "effect_result")
+_IDLE = " does not apply: "  # as `policy.why` words it
 
 
 class RecordLike(Protocol):
@@ -131,10 +132,18 @@ def build_tree(records: Iterable[RecordLike]) -> RequestTree:
     )
 
 
-def render_text(tree: RequestTree, *, decisions: bool = True) -> str:
-    """The tree as plain text, one node a line, its reasons and decisions below it."""
+def render_text(tree: RequestTree, *, decisions: bool = True, verbose: bool = True) -> str:
+    """The tree as plain text, one node a line, its reasons and decisions below it.
+
+    Args:
+        verbose: also each policy that merely does not apply, where that refused nothing; else their number.
+    """
     state = tree.outcome or "under way"
     lines = [f"{tree.request_id}  {state}  {_duration(tree.duration_ms)}  {tree.records} records"]
+
+    def brief(node: Node, judgement: Judgement) -> bool:
+        refused = any(told.endswith(reason) for told in node.reasons for reason in judgement.reasons)
+        return not verbose and not refused
 
     def draw(node: Node, lead: str, *, last: bool) -> None:
         lines.append(f"{lead}{'└─ ' if last else '├─ '}{describe(node)}")
@@ -148,7 +157,8 @@ def render_text(tree: RequestTree, *, decisions: bool = True) -> str:
         )
         if decisions:
             lines.extend(
-                f"{notes}{describe_judgement(judgement, tree.request_id)}" for judgement in node.decisions
+                f"{notes}{describe_judgement(judgement, tree.request_id, brief=brief(node, judgement))}"
+                for judgement in node.decisions
             )
         for position, child in enumerate(node.children):
             draw(child, inner, last=position == len(node.children) - 1)
@@ -178,15 +188,20 @@ def describe(node: Node) -> str:
     return _shown("  ".join(parts))
 
 
-def describe_judgement(judgement: Judgement, request_id: str = "") -> str:
+def describe_judgement(judgement: Judgement, request_id: str = "", *, brief: bool = False) -> str:
     """One decision as a line: what was asked, the answer, and by which policies, each thing once.
 
     Args:
         request_id: of the tree; a resource that is this very request is called so.
+        brief: count the policies that merely do not apply, when there are several.
     """
     mark = "✓" if judgement.allow else "✗"
+    idle = [reason for reason in judgement.reasons if _IDLE in reason]
     told = "; ".join(judgement.reasons)
     unsaid = [name for name in judgement.policies if name not in told]
+    if brief and len(idle) > 1:
+        others = [reason for reason in judgement.reasons if reason not in idle]
+        told = "; ".join([*others, f"{len(idle)} policies do not apply"])
     by = f" [{', '.join(unsaid) or 'no policy'}]" if unsaid or not (judgement.policies or told) else ""
     resource = "this request" if request_id and request_id in judgement.resource else judgement.resource
     why = f": {told}" if told else ""

@@ -353,6 +353,9 @@ def test_a_shipped_agent_is_not_to_be_edited(verdict: Verdict, manifest: MakeMan
     assert "permission is a shipped agent and takes RequestValidated only" in found.hint
     assert "`RequestValidated: tone` and `tone>RequestValidated: permission`" in found.hint
     assert "manifest.yaml" not in found.hint
+    astray = ("  ExecutionPlanProposed: handshake\n", "  ExecutionPlanProposed: permission\n")
+    hints = [item.hint for item in verdict(astray, tone=False) if item.rule == "flow/undeclared-consumer"]
+    assert [hint.partition(": ")[2] for hint in hints] == ["write `ExecutionPlanProposed: handshake`"]
 
 
 @pytest.mark.parametrize(

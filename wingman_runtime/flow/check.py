@@ -250,20 +250,23 @@ def _consumer(
             "flow/undeclared-consumer",
             f"{agent} would get {event}, which its manifest does not consume",
             where,
-            _instead(facts, agent, event)
+            _instead(facts, agent, event, shipped)
             if agent in shipped
             else f"add {event} to `consumes` of agents/{agent}/manifest.yaml, or route it elsewhere",
         )
 
 
-def _instead(facts: Facts, agent: str, event: str) -> str:
+def _instead(facts: Facts, agent: str, event: str, shipped: Collection[str]) -> str:
     """What to do when the agent is a shipped one, whose manifest is not the project's to change."""
     takes = facts.manifests[agent].consumes
     only = f"{agent} is a shipped agent and takes {', '.join(takes)} only"
     if event == "BranchesJoined":
         return f"{only}: let an agent of your own take the joined branches"
-    gates = [one for one in facts.origins(event) if one in facts.manifests]
-    gate = gates[0] if gates else "<gate>"
+    own = [one for one in facts.origins(event) if one in facts.manifests and one not in shipped]
+    fitting = usual(event, facts)
+    if not own and fitting:
+        return f"{only}: write `{event}: {fitting}`"
+    gate = own[0] if own else "GATE"
     return (
         f"{only}: to put {gate} before it, let {gate} pass {takes[0]} on (forwards: [{takes[0]}], answer"
         f" Forward()) and write {gate_lines(gate, takes[0], agent)}"

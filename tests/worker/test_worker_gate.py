@@ -66,6 +66,7 @@ async def write(root: Path) -> Run:
         ("RequestValidated", "permission"),
         ("ExecutionPlanProposed", "handshake"),
         ("ExecutionApproved", "executor"),
+        ("ExecutionComplete", "{outcome: completed}"),
     ],
 )
 async def test_what_a_gate_passes_on_goes_the_whole_way(tmp_path: Path, event: str, onward: str) -> None:

@@ -123,6 +123,13 @@ def test_a_vague_annotation_is_no_mistake(fresh: Path, hint: str) -> None:
     assert Project.check_at(fresh) == []
 
 
+def test_a_misspelt_import_says_what_was_meant(fresh: Path) -> None:
+    """A name the sdk has not: the nearest it has."""
+    findings = found(fresh, HANDLER, "import Emit,", "import Emitt,")
+    assert "cannot import name 'Emitt'" in findings[0].message
+    assert findings[0].hint == "did you mean 'Emit'?"
+
+
 def test_the_shipped_projects_pass() -> None:
     """Nothing of the reference project is mistaken for a mistake."""
     assert Project.check_at(reference_root()) == []

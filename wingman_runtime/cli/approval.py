@@ -133,8 +133,7 @@ def _voted(approval: Approval) -> str:
 
 
 def _expires(approval: Approval) -> str:
-    at = datetime.fromtimestamp(approval.expires_at_ms / 1000)
-    return at.isoformat(" ", "minutes")
+    return datetime.fromtimestamp(approval.expires_at_ms / 1000).astimezone().isoformat(" ", "seconds")
 
 
 def _vote(

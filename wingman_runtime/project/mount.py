@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import re
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from wingman_runtime.errors import ConfigError
-from wingman_runtime.yamlfile import shown
+from wingman_runtime.yamlfile import shown, suggestion
 
 PREFIX = "_wingman_project_"
 _SKIPPED = {"__pycache__"}
@@ -78,9 +79,10 @@ class Mount:
             return importlib.import_module(".".join((self.name, self.folder.name, *parts)))
         except SyntaxError as problem:
             at = f"{shown(problem.filename or self.folder / path)}:{problem.lineno or 1}"
-            raise error(f"not valid Python: {problem.msg}", where=at) from None
+            raise error(f"not valid Python: {problem.msg}", where=at, hint="correct this line") from None
         except Exception as problem:
-            raise error(_said(problem), where=self._line_of(problem, path)) from problem
+            where = self._line_of(problem, path)
+            raise error(_said(problem), where=where, hint=_meant(problem)) from problem
 
     def _line_of(self, problem: Exception, path: str) -> str:
         inside = [
@@ -97,6 +99,15 @@ def _said(problem: Exception) -> str:
     if isinstance(problem, ModuleNotFoundError) and (problem.name or "").startswith(PREFIX):
         return f"there is no module {'.'.join((problem.name or '').split('.')[2:])!r} in this folder"
     return f"cannot be imported: {type(problem).__name__}: {problem}"
+
+
+def _meant(problem: Exception) -> str | None:
+    """For a misspelt import, the name that was meant."""
+    if not isinstance(problem, ImportError) or problem.name not in sys.modules:
+        return None
+    wanted = re.search(r"cannot import name '(\w+)'", str(problem))
+    known = sys.modules[problem.name]
+    return suggestion(wanted[1], getattr(known, "__all__", dir(known))) or None if wanted else None
 
 
 def _snapshot(folder: Path) -> dict[str, bytes]:

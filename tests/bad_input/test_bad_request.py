@@ -181,8 +181,9 @@ def test_a_flow_nobody_has(served: Bench) -> None:
     ],
 )  # fmt: skip
 def test_a_wrong_call(served: Bench, words: list[str], message: str) -> None:
-    """The word that is wrong, in one line, and where help is."""
-    hint = "see `wingman --help`, or --help behind a command"
+    """The word that is wrong, in one line, and where the help of this very command is."""
+    own = {"nonsense": "", "submit": "submit ", "request": "request list "}[words[0]]
+    hint = f"see `wingman {own}--help`"
     served.refused(*words, code=2, says=f"error: {message}\n  → {hint}\n")
 
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -84,7 +85,7 @@ def run(arguments: Sequence[str]) -> int:
     except WingmanError as error:
         return _told(error, error, as_json)
     except CycloptsError as error:
-        hint = "see `wingman --help`, or --help behind a command"
+        hint = f"see `{' '.join(['wingman', *_command(arguments)])} --help`"
         return _told(error, UsageError(" ".join(str(error).split()), hint=hint), as_json)
     except KeyboardInterrupt:
         complain(InterruptedByPersonError("interrupted"), as_json=as_json)
@@ -137,6 +138,18 @@ def _text(arguments: Sequence[str]) -> Sequence[str]:
                 hint="type it in a UTF-8 terminal, or put it into a file and use --params @FILE",
             ) from None
     return arguments
+
+
+def _command(arguments: Sequence[str]) -> list[str]:
+    """The words of the command that was meant, as far as they name one."""
+    words = [word for word in arguments if not word.startswith("-")]
+    for name, place, _ in COMMANDS:
+        if words[:1] == [name]:
+            if not place.endswith(":app"):
+                return words[:1]
+            group = importlib.import_module(f"wingman_runtime.cli.{place.removesuffix(':app')}").app
+            return words[:2] if len(words) > 1 and words[1] in set(group) else words[:1]
+    return []
 
 
 def _global_last(arguments: Sequence[str]) -> list[str]:

@@ -63,8 +63,12 @@ def _only_one(project: Project) -> Iterator[None]:
 
     Raises:
         ConflictError: another one runs.
+        BackendRefusedError: the run-time folder cannot be used.
     """
-    project.settings.run_dir.mkdir(parents=True, exist_ok=True)
+    from wingman_runtime.redisio.embedded_files import make_data_dir
+
+    # Makes the run-time folder as well, and says what to do where it cannot.
+    make_data_dir(project.settings.data_dir)
     with (project.settings.run_dir / "dev.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -179,9 +179,12 @@ def test_a_link_slipped_in_while_writing_is_not_followed(root: Path) -> None:
     attacker = threading.Thread(target=swap)
     attacker.start()
     workspace = Workspace(root)
-    landed = 0
+    landed = tries = 0
+    deadline = time.monotonic() + 20
     try:
-        for _ in range(150):
+        # At least so often, and until one write found the folder in its place.
+        while tries < 150 or (not landed and time.monotonic() < deadline):
+            tries += 1
             try:
                 workspace.write("real/secret.txt", b"owned")
                 landed += 1

@@ -27,7 +27,7 @@ from wingman_runtime.project.find import reference_root
 from wingman_runtime.project.load import LoadedProject, Project
 from wingman_runtime.worker.worker import Worker, WorkerTimes
 
-PATIENCE = 4.0
+PATIENCE = 12.0
 """Seconds until a test gives up on what should have happened."""
 
 Fields = dict[bytes, bytes]

@@ -52,8 +52,9 @@ def dev(
     ):
         # What is tried out here should not be lost either; a setting of one's own wins.
         project = Project.find(common.project, durability="strict")
+    loaded = project.load()  # what is wrong with it is told before anything is made or started
     with _only_one(project):
-        asyncio.run(_dev(project, workers, common))
+        asyncio.run(_dev(project, loaded, workers, common))
     return 0
 
 
@@ -85,12 +86,11 @@ def _only_one(project: Project) -> Iterator[None]:
         yield
 
 
-async def _dev(project: Project, workers: int, common: Common) -> None:
+async def _dev(project: Project, loaded: LoadedProject, workers: int, common: Common) -> None:
     from wingman_runtime.bootstrap import activate, apply_policy
     from wingman_runtime.cli.fleet import Fleet
     from wingman_runtime.redisio.opening import connect
 
-    loaded = project.load()
     out = common.out()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -15,7 +15,7 @@ def test_the_project_is_sound() -> None:
 def test_a_greeting_is_sent() -> None:
     result = run(PROJECT, "greeting.send", {"to": "ada", "text": "good morning"}, actor="alice")
     assert result.outcome == "completed"
-    assert result.files() == {"greetings/ada.txt": "good morning"}
+    assert result.files() == {"greetings/ada.txt": "good morning\n"}
     assert "WordsCounted" in result.events
 
 

@@ -12,10 +12,10 @@ from wingman_runtime.sdk import ToolContext, ToolError, tool
     resource="greeting:{to}",
 )
 def send(to: str, text: str, context: ToolContext) -> str:
-    path = f"greetings/{to}.txt"
-    if context.files.read(path) not in (None, text.encode()):
+    path, line = f"greetings/{to}.txt", f"{text}\n".encode()
+    if context.files.read(path) not in (None, line):
         raise ToolError(f"{to} has another greeting already")
-    context.files.write(path, text.encode())
+    context.files.write(path, line)
     return path
 
 

@@ -75,7 +75,7 @@ def test_a_request_passes_through_the_own_agent_and_the_own_tool(project: Path) 
     assert done.returncode == 0, done.stderr
     response = json.loads(done.stdout)
     assert response["outcome"] == "completed"
-    assert (project / "workspace" / "greetings" / "ada.txt").read_text() == "good morning"
+    assert (project / "workspace" / "greetings" / "ada.txt").read_text() == "good morning\n"
     tree = wingman(project, "request", "show", response["request_id"], "--tree")
     assert tree.returncode == 0, tree.stderr
     assert "WordsCounted" in tree.stdout

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
 import tests.rules.test_rule_no_hidden_permission_escalation as escalation
 import tests.rules.test_rule_no_hidden_permission_escalation_votes as votes
@@ -300,6 +301,7 @@ AT_LOAD = [
 
 
 Mutation = Lua | Python | Line | Files
+_TRIES = 3
 
 
 def _name(mutation: Mutation) -> str:
@@ -317,8 +319,17 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def _succeeds(mutation: Mutation, url: str, folder: Path) -> None:
-    with pytest.raises(AssertionError):
-        await mutation.attack(url, folder, *mutation.case)
+    """Some attacks race the workers and need not get through at once; once in three tries is too often."""
+    for attempt in range(_TRIES):
+        place = folder / str(attempt)
+        place.mkdir()
+        try:
+            await mutation.attack(url, place, *mutation.case)
+        except AssertionError:
+            return
+        async with Redis.from_url(url) as server:
+            await server.flushall()
+    pytest.fail("the attack's test passes without its guard")
 
 
 @pytest.mark.parametrize("mutation", LUA, ids=_name)

@@ -119,7 +119,7 @@ async def test_files_that_do_not_exist_or_lack_their_other_half(secured: Secured
 
 
 async def test_a_server_that_asks_for_a_client_certificate(tmp_path: Path, redis7_binary: Path) -> None:
-    """Without one: refused, saying what is wanted; or cut off, when the reset overtakes the server's alert."""
+    """Without one: refused, saying what is wanted; or cut off, when a reset overtakes the alert."""
     authority = Authority(tmp_path, "authority")
     certificate, key = authority.issue("server")
     port = free_port()
@@ -131,7 +131,7 @@ async def test_a_server_that_asks_for_a_client_certificate(tmp_path: Path, redis
     }
     with (
         start_embedded(tmp_path / "data", binary=redis7_binary, extra=extra),
-        pytest.raises(BackendError, match="client certificate|reset by peer"),
+        pytest.raises(BackendError, match=r"client certificate|reset by peer"),
     ):
         # TLS 1.3 has the client talk before it learns that it was refused.
         await open_backend(f"rediss://127.0.0.1:{port}/0", tls=Tls(ca=authority.path))

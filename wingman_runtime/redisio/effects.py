@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -10,7 +9,7 @@ import orjson
 from wingman_runtime.contracts.claims import Claim, IntentAnswer
 from wingman_runtime.contracts.ids import partition_of
 from wingman_runtime.contracts.work import Effect, EffectStatus, Outcome
-from wingman_runtime.redisio.store import Store, text
+from wingman_runtime.redisio.store import Store, mapped, text
 
 _LOGGED = ("effect_id", "plan_id", "step", "tool", "args", "resource", "kind", "undoes", "attempt")
 
@@ -103,8 +102,7 @@ class RedisEffects:
     async def _fields(self, request_id: str) -> dict[str, bytes]:
         key = self._store.keys(partition_of(request_id)).effects(request_id)
         raw = await self._store.call("HGETALL", key)
-        pairs = raw.items() if isinstance(raw, Mapping) else zip(raw[::2], raw[1::2], strict=True)
-        return {text(name): value for name, value in pairs}
+        return {text(name): value for name, value in mapped(raw).items()}
 
     async def effects(self, request_id: str) -> tuple[Effect, ...]:
         """The ``ledger`` port: the same as `of_request`."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import orjson
 
-from wingman_runtime.redisio.store import Store, text
+from wingman_runtime.redisio.store import Store, mapped, text
 
 
 async def activate(store: Store, name: str, digest: str, rows: Mapping[str, str], *, by: str) -> bool:
@@ -23,12 +23,10 @@ async def activate(store: Store, name: str, digest: str, rows: Mapping[str, str]
 async def active(store: Store) -> dict[str, str]:
     """Active flows by name, with the digest new requests are pinned to."""
     raw = await store.call("HGETALL", store.keys(0).flows)
-    pairs = raw.items() if isinstance(raw, Mapping) else zip(raw[::2], raw[1::2], strict=True)
-    return {text(key): text(value) for key, value in pairs}
+    return {text(key): text(value) for key, value in mapped(raw).items()}
 
 
 async def table(store: Store, partition: int, digest: str) -> dict[str, str]:
     """The rows of a stored table; empty when the digest is unknown."""
     raw = await store.call("HGETALL", store.keys(partition).flow(digest))
-    pairs = raw.items() if isinstance(raw, Mapping) else zip(raw[::2], raw[1::2], strict=True)
-    return {text(key): text(value) for key, value in pairs}
+    return {text(key): text(value) for key, value in mapped(raw).items()}

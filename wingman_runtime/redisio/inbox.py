@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from wingman_runtime.redisio.faults import backend_errors
 from wingman_runtime.redisio.keys import GROUP
-from wingman_runtime.redisio.store import Store, text
+from wingman_runtime.redisio.store import Store, mapped, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,7 @@ def _number(value: bytes | None) -> int:
 
 
 def _entry(partition: int, agent: str, entry_id: Any, fields: Any, deliveries: int) -> Entry:
-    if not isinstance(fields, Mapping):
-        fields = dict(zip(fields[::2], fields[1::2], strict=True))
+    fields = mapped(fields)
     return Entry(
         partition=partition,
         agent=agent,

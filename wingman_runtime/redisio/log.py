@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from wingman_runtime.contracts.log import LogEntry
 from wingman_runtime.redisio.faults import backend_errors
 from wingman_runtime.redisio.inbox import stream_rows
-from wingman_runtime.redisio.store import Store, text
+from wingman_runtime.redisio.store import Store, mapped, text
 
 
 class RedisLog:
@@ -40,8 +39,7 @@ class RedisLog:
 
 
 def _log_entry(entry_id: Any, fields: Any) -> LogEntry:
-    if not isinstance(fields, Mapping):
-        fields = dict(zip(fields[::2], fields[1::2], strict=True))
+    fields = mapped(fields)
     try:
         return LogEntry(
             entry_id=text(entry_id),

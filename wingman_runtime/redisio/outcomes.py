@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from wingman_runtime.redisio.faults import backend_errors
 from wingman_runtime.redisio.inbox import stream_rows
-from wingman_runtime.redisio.store import Store, text
+from wingman_runtime.redisio.store import Store, mapped, text
 
 
 async def last_id(store: Store, partition: int) -> str:
@@ -28,7 +27,4 @@ async def read_outcomes(
 
 
 def _request(fields: Any) -> str:
-    # The library parses a read reply into a mapping, except inside a pipeline.
-    if not isinstance(fields, Mapping):
-        fields = dict(zip(fields[::2], fields[1::2], strict=True))
-    return text(fields.get(b"r"))
+    return text(mapped(fields).get(b"r"))

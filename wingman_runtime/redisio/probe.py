@@ -12,6 +12,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 
 from wingman_runtime.errors import BackendRefusedError
 from wingman_runtime.redisio.binary import MINIMUM
+from wingman_runtime.redisio.store import mapped
 
 NEEDED = "Redis >= 7.0 or Valkey >= 8.0"
 
@@ -140,8 +141,7 @@ async def _appendfsync(client: Redis) -> str:
         reply = await _call(client, "CONFIG", "GET", "appendfsync")
     except ResponseError:  # denied by the ACL, or a hosted server without CONFIG
         return ""
-    pairs = reply.items() if isinstance(reply, Mapping) else zip(reply[::2], reply[1::2], strict=True)
-    found = {_text(name): _text(value) for name, value in pairs}
+    found = {_text(name): _text(value) for name, value in mapped(reply).items()}
     return found.get("appendfsync", "")
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wingman_runtime.contracts.ids import partition_of
 from wingman_runtime.contracts.log import LogEntry
-from wingman_runtime.redisio.store import Store, text
+from wingman_runtime.redisio.store import Store, mapped, text
 
 _FIELDS = (
     "status", "outcome", "flow_name", "tenant", "actor", "intent", "phase", "open", "events", "created",
@@ -64,8 +64,9 @@ async def read(store: Store, request_id: str) -> RequestState | None:
 async def waits_at(store: Store, request_id: str) -> tuple[str, ...]:
     """The agents that have an event of this request before them and have not finished it."""
     raw = await store.call("HGETALL", store.keys(partition_of(request_id)).steps(request_id))
-    pairs = raw.items() if isinstance(raw, Mapping) else zip(raw[::2], raw[1::2], strict=True)
-    found = {text(key).rpartition(">")[2] for key, value in pairs if text(value).startswith("@")}
+    found = {
+        text(key).rpartition(">")[2] for key, value in mapped(raw).items() if text(value).startswith("@")
+    }
     return tuple(sorted(found))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import zlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
@@ -88,6 +89,17 @@ class Store:
         except ResponseError as error:
             if not str(error).startswith("BUSYGROUP"):
                 raise
+
+
+def mapped(reply: Any) -> Mapping[Any, Any]:
+    """A reply of names and values by name. The library's parsers give a mapping, a pipeline a flat list.
+
+    Raises:
+        ValueError: a name has no value.
+    """
+    if isinstance(reply, Mapping):
+        return reply
+    return dict(zip(reply[::2], reply[1::2], strict=True))
 
 
 def text(value: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from wingman_runtime.redisio.keys import GROUP
-from wingman_runtime.redisio.store import Store, text
+from wingman_runtime.redisio.store import Store, mapped, text
 
 DEAD_AFTER_MS = 10_000
 """A worker that has not beaten for this long is taken for dead."""
@@ -57,9 +57,8 @@ async def beats(store: Store) -> list[WorkerBeat]:
     """Every worker that has not taken its heartbeat away, dead ones included."""
     now = await now_ms(store)
     flat = await store.call("HGETALL", store.keys(0).workers)
-    pairs = flat.items() if isinstance(flat, Mapping) else zip(flat[::2], flat[1::2], strict=True)
     out = []
-    for name, raw in pairs:
+    for name, raw in mapped(flat).items():
         facts = orjson.loads(raw)
         out.append(WorkerBeat(text(name), now - int(facts.pop("at_ms")), facts))
     return sorted(out, key=lambda beat: beat.name)
@@ -68,29 +67,18 @@ async def beats(store: Store) -> list[WorkerBeat]:
 async def groups(store: Store, partition: int, agent: str) -> list[str]:
     """Names of every consumer group on an agent's inbox; only ``workers`` should be there."""
     rows = await store.call("XINFO", "GROUPS", store.keys(partition).inbox(agent))
-    return [text(_field(row, b"name")) for row in rows]
+    return [text(mapped(row)[b"name"]) for row in rows]
 
 
 async def readers(store: Store, partition: int, agent: str) -> list[Reader]:
     """Every consumer of the workers' group of an inbox."""
     rows = await store.call("XINFO", "CONSUMERS", store.keys(partition).inbox(agent), GROUP)
     return [
-        Reader(
-            GROUP,
-            text(_field(row, b"name")),
-            int(_field(row, b"pending")),
-            int(_field(row, b"idle")),
-        )
-        for row in rows
+        Reader(GROUP, text(row[b"name"]), int(row[b"pending"]), int(row[b"idle"]))
+        for row in map(mapped, rows)
     ]
 
 
 async def note(store: Store, partition: int, kind: str, body: Mapping[str, Any]) -> None:
     """A log record that belongs to no request: an anomaly, an administrator's act."""
     await store.run("note", partition, kind, orjson.dumps(body))
-
-
-def _field(row: Any, name: bytes) -> Any:
-    if isinstance(row, Mapping):
-        return row[name]
-    return dict(zip(row[::2], row[1::2], strict=True))[name]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import assert_type
 
 import pytest
 
 from wingman_runtime.errors import NotFoundError, StillPendingError, ToolError, UsageError
 from wingman_runtime.project.init import init_project
-from wingman_runtime.testing import Fake, arun, run
+from wingman_runtime.testing import Fake, Run, arun, run
 
 REFERENCE = Path(__file__).resolve().parents[2]
 NOTE = ("note.write", {"title": "a", "body": "b"})
@@ -159,6 +161,18 @@ async def test_the_same_inside_a_loop() -> None:
     assert (await arun(REFERENCE, *NOTE, actor="alice")).outcome == "completed"
     with pytest.raises(UsageError, match="arun"):
         run(REFERENCE, *NOTE, actor="alice")
+
+
+def test_both_take_the_same_and_are_typed_alike() -> None:
+    """`run` is called as `arun` is, names and defaults included, and a type checker sees both."""
+    assert inspect.signature(run) == inspect.signature(arun)
+    assert not inspect.iscoroutinefunction(run)
+    assert run.__name__ == "run"
+    assert_type(run(REFERENCE, *NOTE, actor="alice"), Run)
+    with pytest.raises(TypeError, match="actor"):
+        run(REFERENCE, "note.write")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="approved_by"):
+        run(REFERENCE, "note.write", actor="alice", approved_by="bob")  # type: ignore[call-arg]
 
 
 def test_the_starters_own_tests_pass_and_leave_no_process(tmp_path: Path) -> None:

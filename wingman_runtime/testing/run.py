@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from wingman_runtime import bootstrap
 from wingman_runtime.client import Client, Request, RequestEvent
@@ -31,6 +32,9 @@ from wingman_runtime.testing.crash import CrashPoint, CrashStore
 from wingman_runtime.testing.fake import Call, Fake
 from wingman_runtime.testing.server import session_folder, session_server
 from wingman_runtime.worker.worker import Worker
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _TICK = 0.02
 _CRASH_IDLE = 0.3
@@ -87,72 +91,6 @@ class Run:
         }
 
 
-def run(
-    project: Path | str | Project,
-    intent: str,
-    params: Mapping[str, Any] | None = None,
-    *,
-    actor: str,
-    tenant: str | None = None,
-    flow: str = "request",
-    steps: Sequence[StepRequest | Mapping[str, Any]] = (),
-    planner: str = "",
-    approve_as: str | Sequence[str] = (),
-    deny_as: str | Sequence[str] = (),
-    tools: Fake | None = None,
-    ports: Mapping[str, object] | None = None,
-    settings: Mapping[str, Any] | None = None,
-    crash_at: str | CrashPoint | None = None,
-    workspace: Path | None = None,
-    timeout: float = 20.0,
-) -> Run:
-    """Run one request to its end; see the module. `arun` is the same inside a running event loop.
-
-    Args:
-        project: the project's folder.
-        actor: who asks.
-        approve_as: who votes ``approve``, in this order, once the request waits for an approval.
-        deny_as: who votes ``deny``; after the approving ones.
-        tools: fakes in the place of the project's tools.
-        ports: objects in the place of the shipped ports, by the name agents use in ``needs``.
-        settings: settings for this run, by path: ``{"times.approval": "200ms", "retry.attempts": 2}``.
-        crash_at: the worker vanishes there, as if killed, and another takes over: see `CrashPoint`.
-        workspace: the folder for file tools; left out: an empty one of this run's own.
-        timeout: seconds to wait for the end.
-
-    Raises:
-        StillPendingError: not ended in time, or waiting for people the call does not name.
-        ConfigError: the project does not load.
-        ContractError: the request does not fit.
-    """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        pass
-    else:
-        raise UsageError("run() blocks, and an event loop is running here", hint="use `await arun(...)`")
-    return asyncio.run(
-        arun(
-            project,
-            intent,
-            params,
-            actor=actor,
-            tenant=tenant,
-            flow=flow,
-            steps=steps,
-            planner=planner,
-            approve_as=approve_as,
-            deny_as=deny_as,
-            tools=tools,
-            ports=ports,
-            settings=settings,
-            crash_at=crash_at,
-            workspace=workspace,
-            timeout=timeout,
-        )
-    )
-
-
 async def arun(
     project: Path | str | Project,
     intent: str,
@@ -172,7 +110,25 @@ async def arun(
     workspace: Path | None = None,
     timeout: float = 20.0,  # noqa: ASYNC109 - as asyncio.wait_for
 ) -> Run:
-    """See `run`."""
+    """Run one request to its end; see the module. `run` is the same where no event loop runs.
+
+    Args:
+        project: the project's folder.
+        actor: who asks.
+        approve_as: who votes ``approve``, in this order, once the request waits for an approval.
+        deny_as: who votes ``deny``; after the approving ones.
+        tools: fakes in the place of the project's tools.
+        ports: objects in the place of the shipped ports, by the name agents use in ``needs``.
+        settings: settings for this run, by path: ``{"times.approval": "200ms", "retry.attempts": 2}``.
+        crash_at: the worker vanishes there, as if killed, and another takes over: see `CrashPoint`.
+        workspace: the folder for file tools; left out: an empty one of this run's own.
+        timeout: seconds to wait for the end.
+
+    Raises:
+        StillPendingError: not ended in time, or waiting for people the call does not name.
+        ConfigError: the project does not load.
+        ContractError: the request does not fit.
+    """
     point = CrashPoint.parse(crash_at) if isinstance(crash_at, str) else crash_at
     root = project.root if isinstance(project, Project) else Path(project)
     fake = tools
@@ -209,6 +165,26 @@ async def arun(
             await cancelled((voting, waiting))
         trail = tuple(await client.trail(request.id))
     return Run(response, trail, tuple(votes), tuple(fake.calls[began:]) if fake else (), place)
+
+
+def _blocking(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """The same call, waited for: it takes what ``function`` takes, for people, tools and type checkers."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            pass
+        else:
+            raise UsageError("run() blocks, and an event loop is running here", hint="use `await arun(...)`")
+        return asyncio.run(function(*args, **kwargs))
+
+    call.__name__ = call.__qualname__ = "run"
+    return call
+
+
+run = _blocking(arun)
 
 
 @contextlib.asynccontextmanager

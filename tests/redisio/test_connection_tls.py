@@ -5,9 +5,15 @@ On Redis 7, since the packaged Valkey is built without TLS.
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import ipaddress
+import socket
+import ssl
+import struct
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +25,7 @@ from cryptography.x509.oid import NameOID
 
 from wingman_runtime.errors import BackendError, BackendRefusedError, BackendUnreachableError, UsageError
 from wingman_runtime.redisio import connection
-from wingman_runtime.redisio.connection import Tls, open_backend
+from wingman_runtime.redisio.connection import MAX_BLOCK_MS, Tls, open_backend
 from wingman_runtime.redisio.embedded import start_embedded
 from wingman_runtime.redisio.embedded_files import free_port
 
@@ -119,7 +125,7 @@ async def test_files_that_do_not_exist_or_lack_their_other_half(secured: Secured
 
 
 async def test_a_server_that_asks_for_a_client_certificate(tmp_path: Path, redis7_binary: Path) -> None:
-    """Without one: refused, saying what is wanted; or cut off, when a reset overtakes the alert."""
+    """Without one: the error says what is wanted and which settings give it, alert or reset."""
     authority = Authority(tmp_path, "authority")
     certificate, key = authority.issue("server")
     port = free_port()
@@ -131,10 +137,76 @@ async def test_a_server_that_asks_for_a_client_certificate(tmp_path: Path, redis
     }
     with (
         start_embedded(tmp_path / "data", binary=redis7_binary, extra=extra),
-        pytest.raises(BackendError, match=r"client certificate|reset by peer"),
+        pytest.raises(BackendError, match="wants a client certificate") as caught,
     ):
         # TLS 1.3 has the client talk before it learns that it was refused.
         await open_backend(f"rediss://127.0.0.1:{port}/0", tls=Tls(ca=authority.path))
+    assert "redis.cert_file" in (caught.value.hint or "")
+
+
+@contextmanager
+def _cut_off(authority: Authority, *, reset: bool) -> Iterator[int]:
+    """The port of a server that shakes hands, reads a little and is gone, once; no alert comes before."""
+    certificate, key = authority.issue("rude")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.settimeout(10)
+
+    def serve() -> None:
+        plain, _ = listening.accept()
+        with context.wrap_socket(plain, server_side=True) as secure:
+            secure.recv(1)
+            if reset:
+                secure.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    serving = threading.Thread(target=serve)
+    serving.start()
+    try:
+        yield int(listening.getsockname()[1])
+    finally:
+        serving.join()
+        listening.close()
+
+
+@pytest.mark.parametrize("reset", [True, False], ids=["reset", "eof"])
+async def test_a_connection_cut_off_after_the_handshake_names_its_likely_cause(
+    tmp_path: Path, reset: bool
+) -> None:
+    """No alert arrives: a certificate is likely wanted or, where one was shown, not accepted."""
+    authority = Authority(tmp_path, "authority")
+    with (
+        _cut_off(authority, reset=reset) as port,
+        pytest.raises(BackendUnreachableError, match="likely it wants a client certificate") as caught,
+    ):
+        await open_backend(f"rediss://127.0.0.1:{port}/0", tls=Tls(ca=authority.path))
+    assert "redis.cert_file" in (caught.value.hint or "")
+    certificate, key = authority.issue("client")
+    tls = Tls(ca=authority.path, cert=certificate, key=key)
+    with (
+        _cut_off(authority, reset=reset) as port,
+        pytest.raises(BackendUnreachableError, match="does not accept our client certificate"),
+    ):
+        await open_backend(f"rediss://127.0.0.1:{port}/0", tls=tls)
+
+
+async def test_a_connection_cut_off_later_has_nothing_to_do_with_certificates(secured: Secured) -> None:
+    """Once it has answered, a server that ends the connection is one that cannot be reached."""
+    certificate, key = secured.authority.issue("later")
+    tls = Tls(ca=secured.authority.path, cert=certificate, key=key)
+    async with await open_backend(secured.url, tls=tls) as backend:
+
+        async def wait() -> None:
+            async with backend.errors():
+                await backend.readers.blpop(["nothing"], timeout=MAX_BLOCK_MS / 1000)
+
+        waiting = asyncio.create_task(wait())
+        while (await backend.commands.info("clients"))["blocked_clients"] == 0:
+            assert not waiting.done()
+        await backend.commands.client_kill_filter(_type="normal", skipme=True)
+        with pytest.raises(BackendUnreachableError) as caught:
+            await waiting
+    assert "certificate" not in str(caught.value)
 
 
 async def test_tls_to_a_port_without_it_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ from redis.backoff import NoBackoff
 
 from wingman_runtime.errors import UsageError
 from wingman_runtime.redisio.embedded import EmbeddedServer, start_embedded
-from wingman_runtime.redisio.faults import backend_errors, translate
+from wingman_runtime.redisio.faults import backend_errors, first_errors, translate
 from wingman_runtime.redisio.probe import Probe, probe_server, require_durable, require_version
 
 __all__ = [
@@ -166,7 +166,9 @@ async def open_backend(
         ConnectionPool(max_connections=reader_connections, socket_timeout=READ_TIMEOUT, **options)
     )
     try:
-        async with backend_errors(where):
+        certificate = tls is not None and tls.cert is not None
+        secured = where.lower().startswith("rediss:")
+        async with first_errors(where, certificate=certificate) if secured else backend_errors(where):
             probe = await probe_server(commands, where)
         require_version(probe, where)
         if strict:

@@ -26,6 +26,8 @@ from wingman_runtime.errors import (
 OOM_RETRY_AFTER = 1.0
 """Seconds; DESIGN §13."""
 
+CERTIFICATE_HINT = "name its files in the settings redis.cert_file and redis.key_file"
+
 _REFUSED: tuple[tuple[str, str, str], ...] = (
     # start or part of the server's words, what it means, what to do
     ("WRONGPASS", "the server does not accept this user and password", "check user and password in the URL"),
@@ -60,7 +62,7 @@ _REFUSED: tuple[tuple[str, str, str], ...] = (
         "the server's certificate is not trusted",
         "give the CA file it is signed by",
     ),
-    ("certificate required", "the server wants a client certificate", "give certificate and key files"),
+    ("certificate required", "the server wants a client certificate", CERTIFICATE_HINT),
     ("WRONG_VERSION_NUMBER", "the server does not speak TLS on this port", "use redis:// or its TLS port"),
     ("record layer failure", "the server does not speak TLS on this port", "use redis:// or its TLS port"),
     ("unknown command", "the server does not know a command", "use Redis >= 7 or Valkey >= 8"),
@@ -80,6 +82,16 @@ _UNREACHABLE: tuple[tuple[str, str, str], ...] = (
     ("nodename nor servname", "the host name of the URL does not resolve", "check the host in the URL"),
     ("No address associated", "the host name of the URL does not resolve", "check the host in the URL"),
 )
+
+_CUT_OFF = (
+    "reset by peer",
+    "closed by server",
+    "connection lost",
+    "broken pipe",
+    "eof occurred",
+    "handshake failure",
+)
+"""How the library tells that the other side ended the connection, in small letters."""
 
 
 def translate(error: BaseException, where: str | None = None) -> WingmanError:
@@ -105,6 +117,31 @@ def translate(error: BaseException, where: str | None = None) -> WingmanError:
         if part in words:
             return BackendUnreachableError(f"{meaning} ({words})", where=where, hint=hint)
     return _by_kind(error, words, where)
+
+
+def translate_first(error: BaseException, where: str, *, certificate: bool) -> WingmanError:
+    """The same, for an error before the first answer over TLS: a connection cut off there has a likely cause.
+
+    A client has shaken hands before the server has seen its certificate (TLS 1.3). What refuses it sends an
+    alert and closes; a reset, which closing on unread bytes brings about, may overtake that alert.
+
+    Args:
+        error: what was raised.
+        where: the server, without its password.
+        certificate: we have one to show.
+    """
+    meant = translate(error, where)
+    words = _words(error)
+    if not isinstance(meant, BackendUnreachableError) or not any(part in words.lower() for part in _CUT_OFF):
+        return meant
+    cause, hint = "it wants a client certificate", CERTIFICATE_HINT
+    if certificate:
+        cause, hint = "it does not accept our client certificate", "see which authority it asks for"
+    return BackendUnreachableError(
+        f"the server cut the TLS connection off before it answered; likely {cause} ({words})",
+        where=where,
+        hint=f"{hint}; its log tells more",
+    )
 
 
 def _by_kind(error: BaseException, words: str, where: str | None) -> WingmanError:
@@ -172,6 +209,9 @@ class backend_errors:  # noqa: N801 - reads as a statement: `async with backend_
     def __init__(self, where: str | None = None) -> None:
         self._where = where
 
+    def _translate(self, error: BaseException) -> WingmanError:
+        return translate(error, self._where)
+
     def __enter__(self) -> Self:
         return self
 
@@ -179,7 +219,7 @@ class backend_errors:  # noqa: N801 - reads as a statement: `async with backend_
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, raw.RedisError | OSError):
-            raise translate(error, self._where) from error
+            raise self._translate(error) from error
 
     async def __aenter__(self) -> Self:
         return self
@@ -188,3 +228,21 @@ class backend_errors:  # noqa: N801 - reads as a statement: `async with backend_
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.__exit__(kind, error, trace)
+
+
+class first_errors(backend_errors):  # noqa: N801 - as above
+    """The same around the first exchange over TLS.
+
+    Args:
+        where: the server, without its password.
+        certificate: we have a client certificate to show.
+    """
+
+    __slots__ = ("_certificate",)
+
+    def __init__(self, where: str, *, certificate: bool) -> None:
+        super().__init__(where)
+        self._certificate = certificate
+
+    def _translate(self, error: BaseException) -> WingmanError:
+        return translate_first(error, self._where or "", certificate=self._certificate)

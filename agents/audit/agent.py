@@ -1,7 +1,7 @@
 """Audit (P-05): one response and one stamp for every way a request can end.
 
 1. the outcome, as the request's state holds it, and where that says nothing as the closing event does;
-2. the response, from the event and, where it carries no effects, from the ledger;
+2. the response, from the event and, where that does not tell of every effect, from the ledger;
 3. the stamp over the digest of the response, with the policies in force.
 """
 
@@ -19,6 +19,7 @@ from wingman_runtime.sdk import (
     Effect,
     Emit,
     Event,
+    ExecutionComplete,
     Ledger,
     Outcome,
     Policy,
@@ -45,7 +46,7 @@ _OUTCOMES = {
 
 async def handle(event: Event[Any], policy: Policy, ledger: Ledger) -> Emit:
     data = event.data
-    effects = await ledger.effects(event.request_id)
+    effects = () if _tells_all(data) else await ledger.effects(event.request_id)
     outcome = await ledger.decided(event.request_id) or _outcome(event, effects)
     decision = policy.judge(
         "audit",
@@ -67,14 +68,24 @@ async def handle(event: Event[Any], policy: Policy, ledger: Ledger) -> Emit:
         effects=getattr(data, "effects", None) or _of("apply", effects),
         compensations=getattr(data, "compensations", None) or _of("compensate", effects),
     )
+    plain = response.model_dump(mode="json")
+    del plain["stamp"]  # the digest is over all the rest
     stamp = Stamp(
         stamp_id=derive("stm", event.id),
         outcome=outcome,
         closing_event=event.id,
         policy_digest=policy.digest,
-        response_digest=digest(response.model_dump(mode="json", exclude={"stamp"})),
+        response_digest=digest(plain),
     )
     return Emit(AuditStamped(response=response.model_copy(update={"stamp": stamp}), stamp=stamp))
+
+
+def _tells_all(data: object) -> bool:
+    """Does the event name every effect there is? Asking the ledger is a journey to the server and back.
+
+    What closes a request before anything failed has its effects, and nothing was ever undone.
+    """
+    return isinstance(data, ExecutionComplete) and bool(data.effects)
 
 
 def _outcome(event: Event[Any], effects: Sequence[Effect]) -> Outcome:

@@ -275,6 +275,23 @@ async def test_every_closing_event_is_stamped(
     ]
 
 
+async def test_the_ledger_is_not_asked_for_what_the_event_tells(handler: Handler) -> None:
+    """A completed plan names its effects itself, so the audit waits for no ledger; no effects: it asks."""
+
+    class Asked(FakeLedger):
+        async def effects(self, request_id: str) -> tuple[Effect, ...]:
+            asked.append(request_id)
+            return await super().effects(request_id)
+
+    asked: list[str] = []
+    ledger = Asked((an_effect(0),), Outcome.COMPLETED)
+    for told in ((an_effect(0),), ()):
+        event = envelope(ExecutionComplete(**COMMON, effects=told))
+        stamped = (await handler("audit")(event, policy=FakePolicy({"audit"}), ledger=ledger)).events[0]
+        assert [effect.effect_id for effect in stamped.response.effects] == ["eff_0"]
+    assert asked == [REQUEST]
+
+
 async def test_response_tells_plan_approver_and_policies(handler: Handler) -> None:
     """What the closing event knows is in the response."""
     complete = (await audit(handler, ExecutionComplete(**COMMON, effects=()))).response

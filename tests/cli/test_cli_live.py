@@ -112,12 +112,60 @@ def test_an_approval_by_command(project: Path) -> None:
     assert "greeting.send" in wingman(project, "approval", "show", approval).stdout
     own = wingman(project, "approval", "approve", approval, "--as", "alice")
     assert own.returncode == 4, own.stderr
-    assert wingman(project, "approval", "approve", approval, "--as", "bob").returncode == 0
+    unknown = wingman(project, "approval", "approve", approval[-6:], "--as", "eve")
+    assert unknown.returncode == 4
+    assert "eve is not declared in config/principals.yaml: say who acts with --as NAME" in unknown.stderr
+    shown = wingman(project, "approval", "show", "latest", "--json")
+    assert json.loads(shown.stdout)["approval_id"] == approval
+    counted = wingman(project, "approval", "approve", approval[-6:], "--as", "bob")
+    assert counted.returncode == 0, counted.stderr
+    assert f"counted; {approval} is approved" in counted.stderr
     watched = wingman(project, "request", "watch", request, "--timeout", "20")
     assert watched.returncode == 0, watched.stderr
     assert "approved by   people:bob" in watched.stdout
     late = wingman(project, "approval", "deny", approval, "--as", "bob", "--reason", "too late")
     assert late.returncode == 6, late.stderr
+
+    decided = wingman(project, "approval", "show", approval[-8:])
+    assert decided.returncode == 0, decided.stderr
+    assert f"approval  {approval}" in decided.stdout
+
+
+def test_what_dev_says_to_type_works_as_it_stands(project: Path, tmp_path: Path) -> None:
+    """In a terminal that is elsewhere: the folder, a request, the list, a pause and its end."""
+    command = tmp_path / "bin" / "wingman"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m wingman_runtime "$@"\n')
+    command.chmod(0o755)
+    told = (project / "dev.log").read_text().partition("in another terminal:\n")[2].splitlines()
+    typed = [line for line in told[:6] if line.startswith("  ") and "notice.post" not in line]
+    assert len(typed) == 5, told
+    path = f"{command.parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-e"], input="\n".join(typed), cwd=tmp_path, env=environment() | {"PATH": path},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "completed" in done.stdout
+
+
+def test_who_is_not_declared_is_told_so(project: Path) -> None:
+    """Beside the outcome, and at once when nobody waits for it: whom there is, and where a name came from."""
+    told = "eve is not declared in config/principals.yaml: say who acts with --as NAME (known: alice, bob"
+    words = ("submit", "greeting.send", "-p", "to=eve", "-p", "text=hello")
+    waited = wingman(project, *words, "--as", "eve", "--wait", "20")
+    assert waited.returncode == 4
+    assert 'User "eve" is not declared' in waited.stdout
+    assert told in waited.stderr
+    assert told in wingman(project, *words, "--as", "eve").stderr
+    assert "did you mean 'alice'?" in wingman(project, *words, "--as", "alise").stderr
+    assert "not declared" not in wingman(project, *words, "--as", "alice").stderr
+    by_setting = subprocess.run(
+        [sys.executable, "-m", "wingman_runtime", *words], cwd=project,
+        env=environment() | {"WINGMAN_ACTOR": "eve"}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "eve (the setting actor) is not declared" in by_setting.stderr
+    assert "or name one as `actor:` in config/wingman.yaml" in by_setting.stderr
 
 
 def test_pause_holds_and_resume_lets_go(project: Path) -> None:
@@ -226,6 +274,9 @@ def test_the_demo_shows_every_outcome(tmp_path: Path) -> None:
     assert done.returncode == 0, [row for row in rows if row["expected"] != row["found"]]
     found = {row["found"] for row in rows}
     assert len(rows) == 12
+    for row in rows:
+        for trail in (detail for detail in row["details"] if detail.startswith("trail: ")):
+            assert int(trail.split()[1]) == trail.count("→") + 1, trail
     opened = next(row for row in rows if row["scenario"] == "a ticket is opened over HTTP")
     assert sum(detail.startswith("at the desk: ") for detail in opened["details"]) == 2
     assert found >= {"completed", "rejected", "denied", "blocked", "failed", "expired", "verified"}

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from wingman_runtime.cli.app import run
-from wingman_runtime.cli.audit import moment
 from wingman_runtime.cli.demo import prepare
 from wingman_runtime.cli.submit import parameters
+from wingman_runtime.cli.times import moment
 from wingman_runtime.errors import ConflictError, UsageError
 from wingman_runtime.project.init import init_project
 from wingman_runtime.project.load import Project

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from wingman_runtime.cli.common import DEFAULT, Common, actor_of, with_client
+from wingman_runtime.cli.common import DEFAULT, Common, actor_of, called, with_client
+from wingman_runtime.cli.ids import ABOUT, approval_of, request_of
 from wingman_runtime.cli.out import note, plain
+from wingman_runtime.cli.people import undeclared
 from wingman_runtime.errors import DeniedError, StillPendingError
 
 if TYPE_CHECKING:
@@ -17,14 +19,14 @@ if TYPE_CHECKING:
     from wingman_runtime.contracts.work import Approval
 
 app = App(name="approval", help="Look at approvals and vote.")
-Id = Annotated[str, Parameter(help="The approval's id.")]
+Id = Annotated[str, Parameter(help=f"The approval's id, {ABOUT}.")]
 Voter = Annotated[str, Parameter(name="--as", help="Who votes; else the setting actor, else the login.")]
 
 
 @app.command(name="list")
 def list_(
     *,
-    request: Annotated[str, Parameter(help="Of this request only.")] = "",
+    request: Annotated[str, Parameter(help=f"Of this request only: its id, {ABOUT}.")] = "",
     common: Common = DEFAULT,
 ) -> int:
     """What waits for people, the next to expire first.
@@ -36,6 +38,7 @@ def list_(
     """
 
     async def work(client: Client) -> int:
+        of = await request_of(client, request) if request else ""
         rows = [
             plain(one)
             | {
@@ -44,7 +47,7 @@ def list_(
                 "voted": _voted(one),
                 "expires": _expires(one),
             }
-            for one in await client.approvals(request_id=request)
+            for one in await client.approvals(request_id=of)
         ]
         columns = ("approval_id", "requester", "intent", "risk", "roles", "voted", "expires")
         common.out().table(rows, columns, empty="nothing waits for approval")
@@ -60,10 +63,11 @@ def show(approval_id: Id, /, *, common: Common = DEFAULT) -> int:
     For example
 
         wingman approval show apr_…
+        wingman approval show latest
     """
 
     async def work(client: Client) -> int:
-        approval = await client.approval(approval_id)
+        approval = await client.approval(await approval_of(client, approval_id))
         out = common.out()
         told = plain(approval)
         if common.json:
@@ -139,19 +143,23 @@ def _expires(approval: Approval) -> str:
 def _vote(
     approval_id: str, verdict: Literal["approve", "deny"], actor: str, reason: str, common: Common
 ) -> int:
-    who = actor_of(common.found().settings, actor)
+    project = common.found()
+    who = actor_of(project.settings, actor)
 
     async def work(client: Client) -> int:
-        result = await client.vote(approval_id, verdict, voter=who, reason=reason)
+        found = await approval_of(client, approval_id)
+        result = await client.vote(found, verdict, voter=who, reason=reason)
         if common.json:
             common.out().data(result)
         why = "; ".join(result.reasons)
         if result.counted is None:
-            raise StillPendingError("the vote is cast and not yet judged", where=approval_id, hint=why)
+            raise StillPendingError("the vote is cast and not yet judged", where=found, hint=why)
         if not result.counted:
-            raise DeniedError(f"the vote does not count: {why}", where=approval_id)
+            hint = undeclared(project, who, actor) or None
+            raise DeniedError(f"the vote does not count: {why}", where=found, hint=hint)
         approval = result.approval
-        note(f"counted; the approval is {approval.status}; see `wingman request show {approval.request_id}`")
+        see = f"{called()} request show {approval.request_id}"
+        note(f"counted; {found} is {approval.status}; see `{see}`")
         return 0
 
     return with_client(common, work)

@@ -1,38 +1,78 @@
-"""``wingman audit``: the trail in the audit store; needs no server."""
+"""``wingman audit``: the trail in the audit store; needs no server. Times: local for people, else UTC."""
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
-import time
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Group, Parameter
 
 from wingman_runtime.cli.common import DEFAULT, Common
+from wingman_runtime.cli.ids import ABOUT, stored_request
 from wingman_runtime.cli.out import Out, note
-from wingman_runtime.errors import IntegrityError, NotFoundError, UsageError
+from wingman_runtime.cli.times import moment, rfc3339, shown, shown_short
+from wingman_runtime.errors import IntegrityError, NotFoundError
 
 if TYPE_CHECKING:
     from wingman_runtime.ledger.query import Filter
     from wingman_runtime.ledger.record import StoredRecord
 
-app = App(name="audit", help="Read, verify and export the audit trail.")
+app = App(
+    name="audit",
+    help="Read, verify and export the audit trail. Times are local, with their offset; UTC under --json.",
+)
 
 _ROOMY = 100  # columns from which year and milliseconds are shown on a terminal
-_WHICH = Group("Which records", sort_key=10)
-Request = Annotated[str, Parameter(name="--request", group=_WHICH, help="Of this request.")]
-Kind = Annotated[str, Parameter(group=_WHICH, help="event, retry, dead_letter, effect_intent, control …")]
-Agent = Annotated[str, Parameter(group=_WHICH, help="Written for this agent.")]
-Event = Annotated[str, Parameter(name="--event", group=_WHICH, help="Of this event type.")]
-Actor = Annotated[str, Parameter(group=_WHICH, help="Of requests of this actor.")]
-Outcome = Annotated[str, Parameter(group=_WHICH, help="That decide this outcome.")]
-Since = Annotated[str, Parameter(group=_WHICH, help="From then on: 2026-01-31T12:00, or 15m, 2h, 3d ago.")]
-Until = Annotated[str, Parameter(group=_WHICH, help="Before then.")]
-Text = Annotated[str, Parameter(group=_WHICH, help="With this text anywhere in the record.")]
+_MOMENT = "2026-01-31T12:00 (local time, or with an offset), a time as shown here, or 15m, 2h, 3d ago"
+
+
+def _which(name: str, help: str) -> Parameter:
+    return Parameter(name=f"--{name}", show_default=False, help=help)
+
+
+@Parameter(name="*", group=Group("Which records", sort_key=10))
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Options of every command that reads records: all of those that are given must fit."""
+
+    request: Annotated[str, _which("request", f"Of this request: its id, {ABOUT}.")] = ""
+    kind: Annotated[str, _which("kind", "event, retry, dead_letter, effect_intent, control …")] = ""
+    agent: Annotated[str, _which("agent", "Written for this agent.")] = ""
+    event: Annotated[str, _which("event", "Of this event type.")] = ""
+    actor: Annotated[str, _which("actor", "Of requests of this actor.")] = ""
+    outcome: Annotated[str, _which("outcome", "That decide this outcome.")] = ""
+    since: Annotated[str, _which("since", f"From then on: {_MOMENT}.")] = ""
+    until: Annotated[str, _which("until", f"Before then: {_MOMENT}.")] = ""
+    text: Annotated[str, _which("text", "With this text anywhere in the record.")] = ""
+
+    def within(self, common: Common) -> tuple[Path, Filter]:
+        """The project's store, and what to look for in it.
+
+        Raises:
+            UsageError: what was given is no time, or the end of several ids.
+            NotFoundError: there is no store, or no such id in it.
+        """
+        from wingman_runtime.ledger.query import Filter
+
+        since, until = moment(self.since, "--since"), moment(self.until, "--until")
+        store = _store(common)
+        return store, Filter(
+            request_id=stored_request(store, self.request) if self.request else "",
+            kind=self.kind,
+            agent=self.agent,
+            event_type=self.event,
+            actor=self.actor,
+            outcome=self.outcome,
+            since_ms=since,
+            until_ms=until,
+            text=self.text,
+        )
+
+
+ANY = Which()
 
 
 @app.command
@@ -42,9 +82,7 @@ def tail(
     follow: Annotated[
         bool, Parameter(name=["--follow", "-f"], negative="", help="Go on with new ones.")
     ] = False,
-    request: Request = "",
-    agent: Agent = "",
-    event: Event = "",
+    which: Which = ANY,
     common: Common = DEFAULT,
 ) -> int:
     """The last records; with --follow each new one as it is stored.
@@ -54,12 +92,11 @@ def tail(
         wingman audit tail -n 20
         wingman audit tail --follow --json | jq .kind
     """
-    from wingman_runtime.ledger.query import Filter
     from wingman_runtime.ledger.query import tail as records
 
     out = common.out()
-    which = Filter(request_id=request, agent=agent, event_type=event)
-    for record in records(_store(common), which, last=last, follow=follow):
+    store, wanted = which.within(common)
+    for record in records(store, wanted, last=last, follow=follow):
         _show(out, record)
     return 0
 
@@ -67,15 +104,7 @@ def tail(
 @app.command
 def query(
     *,
-    request: Request = "",
-    kind: Kind = "",
-    agent: Agent = "",
-    event: Event = "",
-    actor: Actor = "",
-    outcome: Outcome = "",
-    since: Since = "",
-    until: Until = "",
-    text: Text = "",
+    which: Which = ANY,
     limit: Annotated[int, Parameter(help="At most so many.")] = 100,
     oldest: Annotated[bool, Parameter(negative="", help="Oldest first.")] = False,
     common: Common = DEFAULT,
@@ -85,22 +114,12 @@ def query(
     For example
 
         wingman audit query --outcome denied --since 2h
-        wingman audit query --request req_p0_… --oldest --json
+        wingman audit query --request latest --oldest
     """
     from wingman_runtime.ledger.query import query as page_of
 
-    which = _filter(
-        request=request,
-        kind=kind,
-        agent=agent,
-        event=event,
-        actor=actor,
-        outcome=outcome,
-        since=since,
-        until=until,
-        text=text,
-    )
-    page = page_of(_store(common), which, newest=not oldest, limit=limit)
+    store, wanted = which.within(common)
+    page = page_of(store, wanted, newest=not oldest, limit=limit)
     out = common.out()
     for record in page.records:
         _show(out, record)
@@ -167,12 +186,7 @@ def export(
     /,
     *,
     form: Annotated[Literal["jsonl", "csv"], Parameter(name="--format", help="How.")] = "jsonl",
-    request: Request = "",
-    kind: Kind = "",
-    agent: Agent = "",
-    event: Event = "",
-    since: Since = "",
-    until: Until = "",
+    which: Which = ANY,
     common: Common = DEFAULT,
 ) -> int:
     """Every record that fits, oldest first, with its hashes, so that a stranger can check the chain.
@@ -184,8 +198,8 @@ def export(
     """
     from wingman_runtime.ledger.export import export as lines_of
 
-    which = _filter(request=request, kind=kind, agent=agent, event=event, since=since, until=until)
-    lines = lines_of(_store(common), which, form=form)
+    store, wanted = which.within(common)
+    lines = lines_of(store, wanted, form=form)
     if target is None:
         sys.stdout.writelines(lines)
         return 0
@@ -202,7 +216,7 @@ def row(record: StoredRecord) -> dict[str, Any]:
         "partition": record.partition,
         "incarnation": record.incarnation,
         "n": record.n,
-        "at": _when(record.at_ms),
+        "at": rfc3339(record.at_ms),
         "at_ms": record.at_ms,
         "kind": record.kind,
         "request": record.request_id,
@@ -218,12 +232,12 @@ def _show(out: Out, record: StoredRecord) -> None:
     known = record.event_type or ""
     what = known if record.kind == "event" else f"{record.kind} {known}".rstrip()
     lead = f"{record.agent or '-':<12}  {what:<26}"
-    when = _when(record.at_ms)
+    when = shown(record.at_ms)
     gist = _gist(record.data())
     if sys.stdout.isatty():
         # One line each on a terminal; what is cut off, a pipe and --json have whole.
         width = shutil.get_terminal_size().columns
-        when = when if width >= _ROOMY else when[5:19].replace("T", " ")
+        when = when if width >= _ROOMY else shown_short(record.at_ms)
         line = f"{when}  {lead}  {record.request_id[-8:] or '-':<8}  {gist}".rstrip()
         out.stream(row(record), line if len(line) <= width else line[: width - 1] + "…")
     else:
@@ -259,49 +273,3 @@ def _store(common: Common) -> Path:
             "there is no audit store yet", where=str(path), hint="run `wingman dev` or `wingman worker` once"
         )
     return path
-
-
-def _filter(
-    *,
-    since: str,
-    until: str,
-    request: str = "",
-    kind: str = "",
-    agent: str = "",
-    event: str = "",
-    actor: str = "",
-    outcome: str = "",
-    text: str = "",
-) -> Filter:
-    from wingman_runtime.ledger.query import Filter
-
-    return Filter(
-        request_id=request,
-        kind=kind,
-        agent=agent,
-        event_type=event,
-        actor=actor,
-        outcome=outcome,
-        since_ms=moment(since, "--since"),
-        until_ms=moment(until, "--until"),
-        text=text,
-    )
-
-
-def moment(said: str, option: str) -> int | None:
-    """A time in milliseconds from ISO text (local time without an offset) or from an age such as ``15m``."""
-    if not said:
-        return None
-    if age := re.fullmatch(r"(\d+)([smhd])", said):
-        seconds = int(age[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[age[2]]
-        return int((time.time() - seconds) * 1000)
-    try:
-        return int(datetime.fromisoformat(said).timestamp() * 1000)
-    except ValueError:
-        raise UsageError(
-            f"{option}: {said!r} is no time", hint="write 2026-01-31T12:00, or an age such as 15m, 2h, 3d"
-        ) from None
-
-
-def _when(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from wingman_runtime.cli.common import DEFAULT, Common, actor_of, changed_since, with_client
+from wingman_runtime.cli.common import DEFAULT, Common, actor_of, called, changed_since, with_client
+from wingman_runtime.cli.ids import ABOUT, request_of
 from wingman_runtime.cli.out import note, plain
 from wingman_runtime.errors import NotFoundError
 
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from wingman_runtime.project.load import Project
     from wingman_runtime.redisio.state import RequestState
 
-Target = Annotated[str, Parameter(help="all, agent:NAME, flow:NAME, tenant:NAME, event:TYPE or request:ID.")]
+Target = Annotated[
+    str,
+    Parameter(help=f"all, agent:NAME, flow:NAME, tenant:NAME, event:TYPE or request:ID; as ID also {ABOUT}."),
+]
 OneTarget = Annotated[str, Parameter(help="Only this: a target as `pause` takes it.")]
 Reason = Annotated[str, Parameter(help="Why; it goes on the record.")]
 Actor = Annotated[str, Parameter(name="--as", help="Who does it; else the setting actor, else the login.")]
@@ -98,9 +102,20 @@ def status(target: OneTarget = "", /, *, common: Common = DEFAULT) -> int:
     return with_client(common, work)
 
 
+async def _whole(client: Client, target: ControlTarget) -> ControlTarget:
+    """The target with the whole id of a request that was given by its end."""
+    if target.scope != "request":
+        return target
+    return target.model_copy(update={"name": await request_of(client, target.name)})
+
+
 def _standing(target: str, common: Common) -> int:
+    from wingman_runtime.contracts.control import ControlTarget
+
+    asked = ControlTarget.parse(target)
+
     async def work(client: Client) -> int:
-        seen = await client.standing(target)
+        seen = await client.standing(str(await _whole(client, asked)))
         told = {
             "target": str(seen.target),
             "held": bool(seen.held_by),
@@ -115,7 +130,9 @@ def _standing(target: str, common: Common) -> int:
             out.data(told)
             return 0
         waits = list(seen.waits_at)
-        out.fields({"target": target, "held": "yes" if seen.held_by else "no, it goes on", "waits at": waits})
+        out.fields(
+            {"target": told["target"], "held": "yes" if seen.held_by else "no, it goes on", "waits at": waits}
+        )
         for rows, columns in (
             (told["held_by"], ("held", "mode", "by", "reason")),
             (told["agents"], ("name", "waiting", "pending", "parked", "dead")),
@@ -155,13 +172,14 @@ def _control(verb: str, target: str, reason: str, actor: str, common: Common) ->
     from wingman_runtime.contracts.control import ControlScope, ControlTarget
     from wingman_runtime.yamlfile import suggestion
 
-    parsed = ControlTarget.parse(target)
+    asked = ControlTarget.parse(target)
     project = common.found()
     who = actor_of(project.settings, actor)
-    if verb == "pause" and parsed.scope in (ControlScope.TENANT, ControlScope.EVENT):
-        _ensure_declared(project, parsed)
+    if verb == "pause" and asked.scope in (ControlScope.TENANT, ControlScope.EVENT):
+        _ensure_declared(project, asked)
 
     async def work(client: Client) -> int:
+        parsed = await _whole(client, asked)
         told: dict[str, object] = {"target": str(parsed), "verb": verb, "by": who}
         was_held = any(rule.target == parsed for rule in await client.rules())
         if verb == "pause":
@@ -174,12 +192,12 @@ def _control(verb: str, target: str, reason: str, actor: str, common: Common) ->
         if common.json:
             common.out().data(told)
         if verb == "pause":
-            note(f"{target} is held; see `wingman status`")
+            note(f"{parsed} is held; see `{called()} status`")
         elif was_held:
-            note(f"{target} goes on; see `wingman status`")
+            note(f"{parsed} goes on; see `{called()} status`")
         else:
             close = suggestion(str(parsed), [str(rule.target) for rule in held])
-            note(f"{target}: nothing held it" + (f"; {close}" if close else ""))
+            note(f"{parsed}: nothing held it" + (f"; {close}" if close else ""))
         for rule in held:
             if verb == "resume" or rule.target != parsed:
                 note(f"still held: {told_rule(rule)}")

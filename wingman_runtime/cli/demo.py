@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -277,11 +278,10 @@ class Scenes:
         )
 
     async def tell(self, title: str, expected: str, response: Response, *details: str) -> None:
-        """The response, and the trail it left, as the events of its request."""
+        """The response, and the trail it left: its records but for those that only passed an event on."""
         trail = await self.client.trail(response.request_id)
         names = [event.type if event.kind == "event" else event.kind for event in trail]
-        told = " → ".join(name for name in names if name != "routed")
-        self.show.response(title, expected, response, f"{len(trail)} records: {told}", *details)
+        self.show.response(title, expected, response, told_trail(names), *details)
 
     async def ask(self, intent: str, params: dict[str, Any], actor: str = "alice") -> Response:
         request = await self.client.submit(intent, params=params, actor=actor, tenant="demo")
@@ -309,6 +309,13 @@ class Scenes:
     def on_disk(self, folder: str) -> list[str]:
         files = sorted(path for path in (self.workspace / folder).rglob("*") if path.is_file())
         return [f"on disk: {path.relative_to(self.workspace)}" for path in files]
+
+
+def told_trail(names: Sequence[str]) -> str:
+    """The records of a request by name; those of events passed on are counted apart."""
+    listed = [name for name in names if name != "routed"]
+    passed = len(names) - len(listed)
+    return f"{len(listed)} records, and {passed} of passing on: {' → '.join(listed)}"
 
 
 async def _verify(project: Project, show: Show) -> None:

@@ -11,10 +11,12 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import shlex
 import shutil
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -108,7 +110,7 @@ async def _dev(project: Project, loaded: LoadedProject, workers: int, common: Co
         told = asyncio.create_task(_tell(project, out))
         async with fleet.running():
             note(f"{workers} workers; their logs are in {fleet.logs}")
-            note(_next(loaded))
+            note(_next(loaded, project.root))
             waiting = asyncio.create_task(stop.wait())
             await asyncio.wait({told, waiting}, return_when=asyncio.FIRST_COMPLETED)
             note("stopping")
@@ -178,7 +180,7 @@ def _voter(project: Project, data: dict[str, object]) -> str:
     return next((user for user in users if asked & set(bundle.principals.roles_of(user))), "NAME")
 
 
-def _next(loaded: LoadedProject) -> str:
+def _next(loaded: LoadedProject, root: Path) -> str:
     users = list(loaded.bundle.principals.users)
     who = users[0] if users else "NAME"
     submits = []
@@ -188,6 +190,7 @@ def _next(loaded: LoadedProject) -> str:
     return "\n".join(
         [
             "in another terminal:",
+            f"  cd {shlex.quote(str(root))}",
             *submits,
             f"  {called()} request list",
             f"  {called()} pause all --reason 'a look around'",

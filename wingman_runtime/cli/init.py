@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -37,7 +38,7 @@ def init(
         return 0
     for path in files:
         out.line(str(folder / path))
-    steps = [] if folder.resolve() == Path.cwd() else [f"cd {folder}"]
+    steps = [] if folder.resolve() == Path.cwd() else [f"cd {shlex.quote(str(folder))}"]
     steps += [f"{called()} config check", f"{called()} dev"]
     note("next:\n" + "\n".join(f"  {step}" for step in steps))
     return 0

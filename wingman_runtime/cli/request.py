@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from wingman_runtime.cli.common import DEFAULT, Common, actor_of, with_client
+from wingman_runtime.cli.common import DEFAULT, Common, actor_of, called, with_client
 from wingman_runtime.cli.control import told_rule
+from wingman_runtime.cli.ids import ABOUT, request_of, stored_request
 from wingman_runtime.cli.out import Out, note, style_of
 from wingman_runtime.cli.progress import telling
 from wingman_runtime.errors import BackendError, DeniedError, NotFoundError, WingmanError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 app = App(name="request", help="Look at requests, wait for them, cancel them.")
 _NOT_TEXT = re.compile(r"(\w+): [\w.]+: [^:]*, not text")
-Id = Annotated[str, Parameter(help="The request's id.")]
+Id = Annotated[str, Parameter(help=f"The request's id, {ABOUT}.")]
 
 
 @app.command(name="list")
@@ -65,7 +66,7 @@ def show(
 
     For example
 
-        wingman request show req_p0_…
+        wingman request show latest
         wingman request show req_p0_… --tree
     """
     if tree:
@@ -74,12 +75,12 @@ def show(
     from wingman_runtime.client.request import response_of
 
     async def work(client: Client) -> int:
-        request = client.request(request_id)
+        request = client.request(await request_of(client, request_id))
         state = await request.state()
         if state.ended:
             show_response(common.out(), response_of(state))
             return 0
-        common.out().fields(_row(state) | await _standing(client, request_id))
+        common.out().fields(_row(state) | await _standing(client, request.id))
         return 0
 
     return with_client(common, work)
@@ -100,6 +101,7 @@ async def _standing(client: Client, request_id: str) -> dict[str, object]:
 def _tree(request_id: str, common: Common, *, verbose: bool) -> int:
     from wingman_runtime.cli.tree import show_tree
 
+    request_id = stored_request(common.found().settings.audit_store, request_id)
     code = show_tree(request_id, common, verbose=verbose)
     if not common.json:
         _note_standing(request_id, common)
@@ -132,7 +134,7 @@ def watch(
 
     For example
 
-        wingman request watch req_p0_…
+        wingman request watch latest
         wingman request watch req_p0_… --json | jq .type
     """
     import asyncio
@@ -140,7 +142,7 @@ def watch(
     from wingman_runtime.client.request import response_of
 
     async def work(client: Client) -> int:
-        request = client.request(request_id)
+        request = client.request(await request_of(client, request_id))
         out = common.out()
         try:
             async with asyncio.timeout(timeout), telling(request, as_json=common.json, beside_data=True):
@@ -178,10 +180,11 @@ def cancel(
     who = actor_of(common.found().settings, actor)
 
     async def work(client: Client) -> int:
-        await client.cancel(request_id, by=who, reason=reason)
+        found = await request_of(client, request_id)
+        await client.cancel(found, by=who, reason=reason)
         if common.json:
-            common.out().data({"request_id": request_id, "cancelled_by": who})
-        note(f"cancellation is under way; see `wingman request show {request_id}`")
+            common.out().data({"request_id": found, "cancelled_by": who})
+        note(f"cancellation is under way; see `{called()} request show {found}`")
         return 0
 
     return with_client(common, work)

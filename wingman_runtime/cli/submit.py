@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from wingman_runtime.cli.common import DEFAULT, Common, actor_of, changed_since, with_client
+from wingman_runtime.cli.common import DEFAULT, Common, actor_of, called, changed_since, with_client
 from wingman_runtime.cli.control import told_rule
 from wingman_runtime.cli.jsontext import read_json
 from wingman_runtime.cli.out import note
+from wingman_runtime.cli.people import undeclared
 from wingman_runtime.cli.progress import telling
 from wingman_runtime.cli.request import exit_code, show_response
 from wingman_runtime.errors import BackendUnreachableError, ConfigError, StillPendingError, UsageError
@@ -50,7 +51,8 @@ def submit(
     """
     given = parameters(param, params)
     listed = read_json(steps, "--steps", list) if steps else ()
-    settings = common.found().settings
+    project = common.found()
+    settings = project.settings
     who = actor_of(settings, actor)
 
     async def work(client: Client) -> int:
@@ -69,8 +71,9 @@ def submit(
                 out.data({"request_id": request.id})
             else:
                 out.line(request.id)
-                note(f"see `wingman request show {request.id}`")
-                note_unused(common.found(), intent, given)
+                note(f"see `{called()} request show {request.id}`")
+                note_unused(project, intent, given)
+                note_undeclared(project, who, actor)
                 await _say_what_holds(client, request.id)
             return 0
         try:
@@ -84,7 +87,8 @@ def submit(
             raise
         show_response(out, response)
         if not common.json and response.outcome != "completed":
-            note_unused(common.found(), intent, given)
+            note_unused(project, intent, given)
+            note_undeclared(project, who, actor)
         return exit_code(response)
 
     return with_client(common, work)
@@ -102,6 +106,12 @@ async def _say_what_holds(client: Client, request_id: str) -> None:
     standing = await client.standing(f"request:{request_id}")
     for rule in (*standing.held_by, *standing.ahead):
         note(f"{told_rule(rule)}; see `wingman resume --help`")
+
+
+def note_undeclared(project: Project, who: str, given: str) -> None:
+    """The policies refuse whom nobody declared: that is told beside the outcome, or before it is known."""
+    if told := undeclared(project, who, given):
+        note(told)
 
 
 def note_unused(project: Project, intent: str, given: Mapping[str, Any]) -> None:

@@ -209,6 +209,10 @@ class Client:
         found = await asyncio.gather(*(state.read(self.store, request_id) for request_id in ids))
         return [request for request in found if request is not None]
 
+    async def request_ids(self, *, limit: int = 50) -> list[str]:
+        """Only the ids of `requests`, newest first."""
+        return await state.listed(self.store, limit=limit)
+
     async def cancel(self, request_id: str, *, reason: str, by: str | None = None) -> None:
         """Cancel a request: what runs is cut at its next commit, what was applied is rolled back.
 

@@ -34,6 +34,7 @@ from pydantic_settings import (
 )
 
 from wingman_runtime.contracts.manifest import RetryPolicy
+from wingman_runtime.contracts.wording import plain
 from wingman_runtime.errors import ConfigError, NotFoundError
 from wingman_runtime.settings_layers import CONFIG_FILE, ENV_PREFIX, Layers
 from wingman_runtime.yamlfile import load_yaml
@@ -340,7 +341,7 @@ class Settings(BaseSettings):
             settings = cls(project=root, **merged)
         except ValidationError as error:
             for item in error.errors(include_url=False, include_input=False):
-                problem = layers.problem(item["loc"], item["msg"])
+                problem = layers.problem(item["loc"], plain(item))
                 purpose = dict(setting_paths()).get(".".join(map(str, item["loc"])), "")
                 problem.hint = f"correct it; it sets: {purpose}" if purpose else "correct it"
                 problems.append(problem)

@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError, YAMLStreamError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from wingman_runtime.contracts.wording import KEY, example, known_keys, plain, value, yaml
 from wingman_runtime.errors import ConfigError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -142,8 +143,8 @@ def validate(model: type[ModelT], located: Located, *, error: type[ConfigError] 
         return model.model_validate(located.data)
     except ValidationError as problem:
         found = [
-            (located.where(*item["loc"]), _named(item["loc"], str(item["msg"])), item)
-            for item in problem.errors(include_url=False, include_input=False)
+            (located.where(*item["loc"]), _named(item["loc"], plain(item, name=value)), item)
+            for item in problem.errors(include_url=False)
         ]
     # In the order of the file: a reader mends it from the top.
     found.sort(key=lambda one: int(one[0].rpartition(":")[2]))
@@ -151,7 +152,7 @@ def validate(model: type[ModelT], located: Located, *, error: type[ConfigError] 
     if len(found) > 1:
         others = "".join(f"\n  also {at}: {text}" for at, text, _ in found[1:])
         message = f"{message} (1 of {len(found)} problems){others}"
-    hint = _misspelt(first, [item for _, _, item in found]) or _hint(model, first["type"], first["loc"])
+    hint = _misspelt(first, [item for _, _, item in found]) or _hint(model, first)
     raise error(message, where=where, hint=hint)
 
 
@@ -250,9 +251,8 @@ def _syntax(problem: MarkedYAMLError, text: str, name: str, error: type[ConfigEr
 
 
 def _named(inside: tuple[int | str, ...], message: str) -> str:
-    message = message.removeprefix("Value error, ")  # pydantic's prefix for a validator's own words
     text = ""
-    for part in inside:
+    for part in inside if inside[-1:] != (KEY,) else inside[:-1]:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return f"{text}: {message}" if text else message
 
@@ -271,10 +271,20 @@ def _misspelt(first: Any, found: Sequence[Any]) -> str:
     return f"write {right!r} instead of {wrong!r}"
 
 
-def _hint(model: type[BaseModel], kind: str, inside: tuple[int | str, ...]) -> str | None:
-    if kind == "missing":
-        return f"add the key {inside[-1]!r}"
-    if kind == "extra_forbidden" and len(inside) == 1:
-        known = [field.alias or name for name, field in model.model_fields.items()]
-        return suggestion(str(inside[0]), known) or f"known keys: {', '.join(known)}"
+def _hint(model: type[BaseModel], item: Mapping[str, Any]) -> str | None:
+    inside, given = item["loc"], item["input"]
+    if not inside:
+        return None
+    name, shown_as = inside[-1], example(model, inside)
+    if item["type"] == "missing":
+        return f"add the key {name!r}" + (f", as in `{shown_as}`" if shown_as else "")
+    if item["type"] == "extra_forbidden":
+        known = known_keys(model, inside)
+        return suggestion(str(name), known) or f"known keys: {', '.join(known)}"
+    if item["type"] == "tuple_type" and isinstance(given, str) and given and isinstance(name, str):
+        return f"write a list: `{name}: [{given}]`"
+    if shown_as:
+        return f"write it like `{shown_as}`"
+    if item["type"] == "string_type" and isinstance(given, int | float):
+        return f'put it in quotes: "{yaml(given)}"'
     return None

@@ -90,8 +90,8 @@ def test_template_cannot_reach_past_parameters(tmp_path: Path) -> None:
     ("old", "new", "line", "said"),
     [
         ("plan: note.write", "plan: other", 1, "stands in note.write.yaml"),
-        ("purpose: write a note\n", "", 1, "Field required"),
-        ("  - tool: file.write", "  - tol: file.write", 4, "Extra inputs"),
+        ("purpose: write a note\n", "", 1, "is missing"),
+        ("  - tool: file.write", "  - tol: file.write", 4, "is not known here"),
         ("{{ params.title }}", "{{ request.title }}", 6, "names nothing a request has"),
         ("{{ intent }}", "{{ intent", 8, "braces"),
         ("{{ intent }}", "{{ intent() }}", 8, "names nothing a request has"),

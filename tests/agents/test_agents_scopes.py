@@ -95,16 +95,16 @@ def test_placeholder_in_a_parameter_stays_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line", "said"),
     [
-        ("limits: {bytes: 60, steps: 1}", "limits: {bytes: 0}", 6, "greater than or equal to 1"),
-        ("    purpose: short notes\n", "", 2, "Field required"),
-        ("planner: archive", "planer: archive", 13, "Extra inputs"),
-        ("intents: [note.write]", "intents: []", 4, "at least 1 item"),
-        ('file.write: ["file:*"]', "file.write: []", 15, "at least 1 item"),
+        ("limits: {bytes: 60, steps: 1}", "limits: {bytes: 0}", 6, "must be at least 1"),
+        ("    purpose: short notes\n", "", 2, "is missing"),
+        ("planner: archive", "planer: archive", 13, "is not known here"),
+        ("intents: [note.write]", "intents: []", 4, "may not be empty"),
+        ('file.write: ["file:*"]', "file.write: []", 15, "may not be empty"),
         ("{{ params.title }}", "{{ title }}", 8, "names nothing a request has"),
         ("{{ params.title }}", "{{ params.title", 8, "braces that are no placeholder"),
         ("{{ params.title }}", "{{ params.title | upper }}", 8, "names nothing a request has"),
         ("  large:", "  small:", 9, "written twice"),
-        ("  large:", "  Large:", 9, "should match pattern"),
+        ("  large:", "  Large:", 9, "not of the right form"),
     ],
 )
 def test_mistakes_have_their_line(tmp_path: Path, old: str, new: str, line: int, said: str) -> None:

@@ -59,9 +59,9 @@ def test_a_config_with_a_wrong_value(bench: Bench) -> None:
     bench.found(
         "config", "check",
         says="""
-        config/wingman.yaml:2: limits.steps: Input should be a valid integer, unable to parse string as an integer [config/setting]
+        config/wingman.yaml:2: limits.steps: a whole number is expected [config/setting]
           → correct it; it sets: steps of a plan
-        config/wingman.yaml:3: times.approval: Input should be greater than 0 [config/setting]
+        config/wingman.yaml:3: times.approval: must be more than 0 [config/setting]
           → correct it; it sets: until an open approval expires
         """,
     )  # fmt: skip
@@ -152,12 +152,19 @@ def test_a_tool_whose_compensation_is_no_tool(served: Bench) -> None:
     served.found("config", "check", says=f"{told} [tool/declaration]\n  → {hint}\n")
 
 
-@pytest.mark.parametrize("key", ["purpose", "audit", "refusals"])
-def test_an_agent_with_a_missing_declaration(served: Bench, key: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "such"),
+    [
+        ("purpose", "count the words of a request, for the record"),
+        ("audit", "[the number of words]"),
+        ("refusals", "[RequestRejected]"),
+    ],
+)
+def test_an_agent_with_a_missing_declaration(served: Bench, key: str, such: str) -> None:
     """Each thing an agent has to declare; what follows from its absence is not told as well."""
     text = (served.root / MANIFEST).read_text()
     served.write(MANIFEST, "".join(line for line in text.splitlines(True) if not line.startswith(f"{key}:")))
-    told, hint = f"{MANIFEST}:2: {key}: Field required", f"add the key {key!r}"
+    told, hint = f"{MANIFEST}:2: {key}: is missing", f"add the key {key!r}, as in `{key}: {such}`"
     served.found("config", "check", says=f"{told} [agent/manifest]\n  → {hint}\n")
     served.refused("worker", code=2, says=f"error: {told}\n  → {hint}\n")
 

@@ -30,7 +30,7 @@ def test_what_is_no_text_is_suggested_with_colon_equals(
     assert _fields(loaded, "greeting.send") == [("to", "="), ("text", ":=")]
     with pytest.raises(ContractError) as caught:
         loaded.tools.validate("greeting.send", {"to": "ada", "text": "5"})
-    assert caught.value.message == "greeting.send: Input should be a valid integer, not text"
+    assert caught.value.message == "greeting.send: a whole number is expected, not text"
     reason = f"planner 'greeting.send': steps[0].{caught.value.where}: {caught.value.message}"
     show_response(Out(False), Response(request_id="req_p0_x", outcome=Outcome.REJECTED, reasons=(reason,)))
     assert "as in `-p text:=5`" in capsys.readouterr().err

@@ -136,13 +136,18 @@ def test_a_valid_document_becomes_its_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "where", "says", "hint"),
     [
-        ("name: x\n\nlimits:\n  depth: 0\n", 4, "limits.depth: ", None),
-        ("name: x\n\nlimits:\n  names: []\n", 3, "limits.depth: Field required", "add the key 'depth'"),
+        ("name: x\n\nlimits:\n  depth: 0\n", 4, "limits.depth: must be more than 0, not 0", None),
+        ("name: x\n\nlimits:\n  names: []\n", 3, "limits.depth: is missing", "add the key 'depth'"),
         ("name: x\nlimits: {depth: 1}\nmroe: {}\n", 3, "mroe: ", "did you mean 'more'?"),
         ("name: x\nlimits: {depth: 1}\nzzzzzz: {}\n", 3, "zzzzzz: ", "known keys: name, limits, more"),
-        ("name: x\nlimits:\n  depth: 1\n  names:\n  - a\n  - 7\n", 6, "limits.names[1]: ", None),
+        (
+            "name: x\nlimits:\n  depth: 1\n  names:\n  - a\n  - 7\n",
+            6,
+            "limits.names[1]: text is expected, not the number 7",
+            'put it in quotes: "7"',
+        ),
         ("name: x\nlimits: {depth: 1}\nmore:\n  k:\n    depth: -1\n", 5, "more.k.depth: ", None),
-        ("limits: {depth: 1}\n", 1, "name: Field required", "add the key 'name'"),
+        ("limits: {depth: 1}\n", 1, "name: is missing", "add the key 'name'"),
         ("- a\n", 1, "", None),
     ],
 )

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from wingman_runtime.contracts.contract import EventContract
+from wingman_runtime.contracts.wording import kind, plain
 from wingman_runtime.errors import ContractError
 
 DEPTH_LIMIT = 16
@@ -74,22 +75,19 @@ def envelope_of(model: type[DataT]) -> type[Event[DataT]]:
     return cast("type[Event[DataT]]", Event.__class_getitem__(model))
 
 
+@cache
 def dataschema_of(model: type[EventModel]) -> str:
     return f"urn:wingman:event:{model.__name__}:{model.schema_version}"
 
 
-_NOT_TEXT = {"int_type", "float_type", "bool_type", "list_type", "dict_type"}
-
-
 def located(error: ValidationError, what: str) -> ContractError:
     """A pydantic error as one of ours: the most telling problem, its path, and how many more there are."""
-    found = error.errors(include_url=False, include_context=False)
+    found = error.errors(include_url=False)
     # A misspelt name is both unknown and missing; the unknown one is what somebody wrote.
     first = next((item for item in found if item["type"] == "extra_forbidden"), found[0])
     path = ".".join(str(part) for part in first["loc"]) or "$"
-    message, more = str(first["msg"]), len(found) - 1
-    if isinstance(first["input"], str) and first["type"] in _NOT_TEXT:
-        message += ", not text"
+    # Its kind only: what somebody sent is for the trail, not for logs.
+    message, more = plain(first, name=kind), len(found) - 1
     if first["type"] == "extra_forbidden":
         lacking = [
             str(item["loc"][-1])

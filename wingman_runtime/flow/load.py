@@ -31,7 +31,7 @@ def load_flow(path: str | os.PathLike[str]) -> Flow:
     except FlowError as problem:
         if problem.message.startswith("joins"):
             problem.hint = _JOIN
-        elif problem.message.startswith("routes."):
-            problem.hint = problem.hint or _ROUTE
+        elif problem.message.startswith("routes.") and "did you mean" not in (problem.hint or ""):
+            problem.hint = _ROUTE
         raise
     return flow.placed(file)

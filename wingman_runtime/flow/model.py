@@ -122,9 +122,9 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    depth: int = Field(default=16, ge=1, le=64)
-    events: int = Field(default=256, ge=1, le=4096)
-    fan_out: int = Field(default=16, ge=1, le=64)
+    depth: int = Field(default=16, ge=1, le=64, examples=[16])
+    events: int = Field(default=256, ge=1, le=4096, examples=[256])
+    fan_out: int = Field(default=16, ge=1, le=64, examples=[16])
 
 
 class Flow(BaseModel):
@@ -132,19 +132,32 @@ class Flow(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(alias="flow", pattern=NAME_PATTERN)
-    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
-    purpose: str = Field(min_length=1)
-    owner: str = Field(min_length=1)
+    name: str = Field(alias="flow", pattern=NAME_PATTERN, examples=["request"])
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$", examples=["1.0.0"])
+    purpose: str = Field(min_length=1, examples=["a governed request, from admission to its stamp"])
+    owner: str = Field(min_length=1, examples=["governance"])
     start: str = Field(
-        min_length=1, description="event given to the dispatcher, which forwards it along its route"
+        min_length=1,
+        description="event given to the dispatcher, which forwards it along its route",
+        examples=["UserRequestReceived"],
     )
-    finally_: str = Field(default="", alias="finally", description="agent that stamps every outcome")
-    failure: str = Field(default="", description="agent that settles failures; none: they decide the outcome")
-    limits: Limits = Limits()
-    routes: dict[str, RouteSpec] = Field(min_length=1)
+    finally_: str = Field(
+        default="", alias="finally", description="agent that stamps every outcome", examples=["audit"]
+    )
+    failure: str = Field(
+        default="",
+        description="agent that settles failures; none: they decide the outcome",
+        examples=["rollback"],
+    )
+    limits: Limits = Field(default=Limits(), examples=[{"depth": 16, "events": 256, "fan_out": 16}])
+    routes: dict[str, RouteSpec] = Field(
+        min_length=1,
+        examples=[{"UserRequestReceived": "scope_filter", "RequestRejected": {"outcome": "rejected"}}],
+    )
     joins: dict[str, Join] = {}
-    cycles: tuple[tuple[str, ...], ...] = Field(default=(), description="agents that may go round, in order")
+    cycles: tuple[tuple[str, ...], ...] = Field(
+        default=(), description="agents that may go round, in order", examples=[[["handshake", "reviewer"]]]
+    )
 
     _file: Located | None = PrivateAttr(default=None)
 

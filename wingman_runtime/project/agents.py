@@ -139,7 +139,9 @@ def _check_manifest(manifest: Manifest, located: Located, folder: str) -> None:
             hint="name the tools, or write performs: true",
         )
     if manifest.timeout.total_seconds() <= 0:
-        raise ManifestError("the timeout must be positive", where=located.where("timeout"))
+        raise ManifestError(
+            "timeout: must be more than 0", where=located.where("timeout"), hint="write it like `timeout: 30`"
+        )
 
 
 def _check_signature(function: Callable[..., Any], manifest: Manifest, located: Located) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from pydantic import ValidationError
 
+from wingman_runtime.contracts import wording
 from wingman_runtime.errors import ConfigError
 from wingman_runtime.project.template import Later, Placeholder, Text
 from wingman_runtime.yamlfile import suggestion
@@ -56,7 +57,7 @@ def _argument_problems(
     try:
         spec.model.model_validate_json(orjson.dumps(plain), strict=True)
     except ValidationError as error:
-        for item in error.errors(include_url=False, include_input=False, include_context=False):
+        for item in error.errors(include_url=False):
             name = str(item["loc"][0]) if item["loc"] else ""
             if item["type"] == "missing" and len(item["loc"]) == 1:
                 missing.append(name)
@@ -64,7 +65,7 @@ def _argument_problems(
                 strange.append(name)
             elif known.get(name) is not _OPEN:
                 path = ".".join(str(part) for part in item["loc"])
-                wrong.append((name, f"argument {path}: {item['msg']}"))
+                wrong.append((name, f"argument {path}: {wording.plain(item, name=wording.value)}"))
 
     def told(message: str, hint: str, *inside: str) -> ConfigError:
         where = template.located.where("steps", index, *inside)

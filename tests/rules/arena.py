@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,12 +25,20 @@ from wingman_runtime.client.request import Request
 from wingman_runtime.contracts.work import Response
 from wingman_runtime.project.find import reference_root
 from wingman_runtime.project.load import LoadedProject, Project
+from wingman_runtime.worker.watch import Watch
 from wingman_runtime.worker.worker import Worker, WorkerTimes
 
 PATIENCE = 12.0
-"""Seconds until a test gives up on what should have happened."""
+"""Seconds until a test gives up on what should have happened; mutations, whose attacks succeed, wait less."""
+GROUNDWORK = 20.0
+"""Seconds for what must be there before an attack can begin, and for what comes after it."""
 
 Fields = dict[bytes, bytes]
+
+
+class NotReadyError(Exception):
+    """The attack could not even begin. No AssertionError, which would say that it succeeded."""
+
 
 _MANIFEST = """\
 name: {name}
@@ -149,7 +157,7 @@ class Arena:
     async def publish(self, slug: str = "news", channel: str = "team") -> tuple[Request, Any]:
         """A request that waits for people, and its open approval."""
         request = await self.submit("page.publish", slug=slug, title="News", body="b", channel=channel)
-        await self.until(lambda: self.client.approvals(request_id=request.id), "an approval is open")
+        await self.ready(lambda: self.client.approvals(request_id=request.id), "an approval is open")
         [approval] = await self.client.approvals(request_id=request.id)
         return request, approval
 
@@ -205,7 +213,7 @@ class Arena:
             found = [*rows, *((entry.decode(), fields) for entry, fields in parked)]
             return [row for row in found if row[1][b"r"] == request.id.encode()]
 
-        await self.until(look, f"an event waits for {agent}")
+        await self.ready(look, f"an event waits for {agent}")
         return (await look())[0]
 
     # What is on the record.
@@ -242,10 +250,13 @@ class Arena:
         await self.until(empty, "the inboxes are empty")
 
     async def until(self, true: Callable[[], Awaitable[Any]], what: str) -> None:
-        deadline = asyncio.get_running_loop().time() + PATIENCE
-        while not await true():
-            assert asyncio.get_running_loop().time() < deadline, f"not in {PATIENCE:g} s: {what}"
-            await asyncio.sleep(0.02)
+        """Wait for what the test is about."""
+        assert await _within(PATIENCE, true), f"not in {PATIENCE:g} s: {what}"
+
+    async def ready(self, true: Callable[[], Awaitable[Any]], what: str) -> None:
+        """Wait for what the test needs before it can begin."""
+        if not await _within(GROUNDWORK, true):
+            raise NotReadyError(f"not in {GROUNDWORK:g} s: {what}")
 
     def effects(self) -> list[str]:
         """Files in the workspace: what tools have really done."""
@@ -257,22 +268,40 @@ class Arena:
 NOTE = {"title": "hello", "body": "hi there"}
 
 
+async def _within(seconds: float, true: Callable[[], Awaitable[Any]]) -> bool:
+    """Whether it came true in time; looked at once more when the time is over."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while asyncio.get_running_loop().time() < deadline:
+        if await true():
+            return True
+        await asyncio.sleep(0.02)
+    return bool(await true())
+
+
 def _bytes(value: str | bytes | int) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
 
 
 @asynccontextmanager
 async def open_arena(
-    url: str, grounds: Grounds, *, recorder: bool = False, watch: float = 0.2, **flags: Any
+    url: str, grounds: Grounds, *, recorder: bool = False, watch: float | None = 0.2, **flags: Any
 ) -> AsyncIterator[Arena]:
-    """The chain at work on ``url``. Without the recorder the log keeps every record for the test to read."""
+    """The chain at work on ``url``.
+
+    Args:
+        recorder: without one the log keeps every record for the test to read.
+        watch: seconds between two looks of the watch; None: it never looks, not even at the start.
+    """
     quick = {"redis_url": url, "times__claim_idle": 1.0, "times__block": 0.05}
     project = grounds.load(**(quick | flags))
     stop = asyncio.Event()
     ready: asyncio.Future[Worker | None] = asyncio.get_running_loop().create_future()
     agents = [] if recorder else bootstrap.chosen_agents(project, [])
-    times = partial(WorkerTimes, watch=watch, tick=0.05)
-    with mock.patch.object(bootstrap, "WorkerTimes", times):
+    times = partial(WorkerTimes, watch=watch or GROUNDWORK, tick=0.05)
+    with ExitStack() as changed:
+        changed.enter_context(mock.patch.object(bootstrap, "WorkerTimes", times))
+        if watch is None:
+            changed.enter_context(mock.patch.object(Watch, "look", mock.AsyncMock()))
         running = asyncio.create_task(
             bootstrap.run_worker(
                 project, agents=[agent.name for agent in agents], stop=stop, ready=ready.set_result
@@ -280,19 +309,19 @@ async def open_arena(
         )
         either: list[asyncio.Future[Any]] = [ready, running]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-    if running.done():
-        await running
-    worker = ready.result()
-    assert worker is not None
-    raw = redis.asyncio.Redis.from_url(url)
-    try:
-        async with (
-            asyncio.timeout(5 * PATIENCE),
-            Client(project.settings, actor="alice", tenant="demo") as client,
-        ):
-            yield Arena(project, client, raw, worker)
-    finally:
-        await raw.aclose()
-        stop.set()
-        async with asyncio.timeout(PATIENCE):
+        if running.done():
             await running
+        worker = ready.result()
+        assert worker is not None
+        raw = redis.asyncio.Redis.from_url(url)
+        try:
+            async with (
+                asyncio.timeout(3 * GROUNDWORK),
+                Client(project.settings, actor="alice", tenant="demo") as client,
+            ):
+                yield Arena(project, client, raw, worker)
+        finally:
+            await raw.aclose()
+            stop.set()
+            async with asyncio.timeout(GROUNDWORK):
+                await running

@@ -65,7 +65,8 @@ async def test_a_declared_circle_ends_at_the_depth(valkey_url: str, tmp_path: Pa
     )
     grounds.edit(FLOW, "joins: {}", "cycles: [[sneaky]]\njoins: {}")
     async with open_arena(valkey_url, grounds) as arena:
-        request, _ = await arena.publish()  # waits for people, so the circle has all the time it wants
+        # Waits for people, so the circle has all the time it wants; it may be over before they are asked.
+        request = await arena.submit("page.publish", slug="news", title="News", body="b", channel="team")
         assert (await arena.ended(request)).outcome == "failed"
         await arena.expect("event", "used up its depth")
         depths = [one.body["event"]["depth"] for one in await arena.told("event", '"type":"Noticed"')]

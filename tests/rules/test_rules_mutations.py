@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
 import tests.rules.test_rule_no_hidden_permission_escalation as escalation
 import tests.rules.test_rule_no_hidden_permission_escalation_votes as votes
@@ -246,6 +245,13 @@ LINES = [
 HANDSHAKE = "agents/handshake/agent.py"
 CLOSED = "    if record.status is not ApprovalStatus.OPEN:"
 VOTES = "policies/40-handshake.cedar"
+_APPROVE = 'action == Wingman::Action::"approve", resource is Wingman::Plan)'
+ANYBODY = (
+    f'permit (principal in Wingman::Role::"approver", {_APPROVE}\nwhen {{ resource.within_grants }}',
+    f"permit (principal, {_APPROVE}\n"
+    'when { principal in Wingman::Role::"approver" || principal is Wingman::User }',
+)
+"""People without the role approve as well; the handshake itself must still ask."""
 FILES = [
     Files(
         (
@@ -257,7 +263,7 @@ FILES = [
     Files(
         (
             (HANDSHAKE, "if not set(record.roles) & set(policy.roles_of(vote.voter)):", "if False:"),
-            (VOTES, 'principal in Wingman::Role::"approver"', "principal"),
+            (VOTES, *ANYBODY),
         ),
         votes.test_only_people_with_the_role_vote,
         ("mallory",),
@@ -301,7 +307,6 @@ AT_LOAD = [
 
 
 Mutation = Lua | Python | Line | Files
-_TRIES = 3
 
 
 def _name(mutation: Mutation) -> str:
@@ -315,21 +320,14 @@ def _name(mutation: Mutation) -> str:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arena, "PATIENCE", 0.9)
+    """What a guard would have brought about never comes; a busy machine still gets time to show it."""
+    monkeypatch.setattr(arena, "PATIENCE", 2.0)
 
 
 async def _succeeds(mutation: Mutation, url: str, folder: Path) -> None:
-    """Some attacks race the workers and need not get through at once; once in three tries is too often."""
-    for attempt in range(_TRIES):
-        place = folder / str(attempt)
-        place.mkdir()
-        try:
-            await mutation.attack(url, place, *mutation.case)
-        except AssertionError:
-            return
-        async with Redis.from_url(url) as server:
-            await server.flushall()
-    pytest.fail("the attack's test passes without its guard")
+    """One try is enough: what an attack needs is there before it begins, or the attack is an error."""
+    with pytest.raises(AssertionError):
+        await mutation.attack(url, folder, *mutation.case)
 
 
 @pytest.mark.parametrize("mutation", LUA, ids=_name)

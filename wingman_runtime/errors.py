@@ -6,6 +6,7 @@
     │       ├── FlowError
     │       ├── PolicyError
     │       ├── ManifestError
+    │       ├── AgentCodeError
     │       └── ToolDeclarationError
     ├── ContractError                 1   an event or payload does not fit its contract
     ├── NotFoundError                 3   no such request, approval, agent …
@@ -66,6 +67,10 @@ class PolicyError(ConfigError):
 
 class ManifestError(ConfigError):
     pass
+
+
+class AgentCodeError(ConfigError):
+    """An agent's Python is wrong: its import, function or events; ``where`` is in its ``.py`` file."""
 
 
 class ToolDeclarationError(ConfigError):

@@ -94,8 +94,8 @@ WRONG: dict[str, tuple[Callable[[Path], None], str, tuple[str, ...]]] = {
     ),
     "the function has another name": (
         edit("agents/shouting/agent.py", "def handle", "def handel"),
-        f"{MANIFEST}:6:",
-        ("no function 'handle'", "handel"),
+        "agents/shouting/agent.py:",
+        ("no function 'handle'", "handel", f"{MANIFEST}:6"),
     ),
     "the function wants a port it did not declare": (
         edit("agents/shouting/agent.py", "Validated])", "Validated], clock: int)"),

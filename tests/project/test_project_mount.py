@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wingman_runtime.errors import ConfigError, ManifestError
+from wingman_runtime.errors import AgentCodeError, ConfigError, ManifestError
 from wingman_runtime.project.agents import MountedAgent, collect_events, mount_agents, with_reference
 from wingman_runtime.project.find import reference_root
 
@@ -129,11 +129,10 @@ def test_the_digest_is_over_the_folder_alone(agents: Path) -> None:
     ("change", "line", "message", "hint"),
     [
         (("needs: [policy]", "needs: [police]"), 11, "no port 'police'", "policy, scopes, tools"),
-        (("handler: agent:handle", "handler: agent:handel"), 6, "no function 'handel'", "handle"),
+        (("handler: agent:handle", "handler: agnet:handle"), 6, "there is no agnet.py", "'agent'"),
         (("name: watcher", "name: wotcher"), 1, "'wotcher'", "same name"),
         (("refusals: []", "refusals: [Nope]"), 9, "'Nope' is a refusal", "emits"),
         (("tools: []", "tools: ['*']"), 10, "performs", "performs: true"),
-        (("needs: [policy]", "needs: [policy, ledger]"), 11, "no parameter 'ledger'", "needs"),
         (("output: an", "timeuot: 3\noutput: an"), 12, "timeuot", "timeout"),
     ],
 )
@@ -160,12 +159,16 @@ def test_a_wrong_manifest_is_located(
         ("\nfrom .missing import x\n", 2, "no module 'watcher.missing'"),
         ("X = 1\nY = X / 0\n", 2, "ZeroDivisionError"),
         ("X = 1\ndef handle(:\n", 2, "not valid Python"),
+        ("X = 1\ndef handel(event, policy):\n    pass\n", 2, "no function 'handle'"),
+        ("X = 1\nhandle = 2\n", 1, "no function 'handle'"),
+        ("X = 1\ndef handle(event):\n    pass\n", 2, "no parameter 'policy'"),
     ],
 )
 def test_a_wrong_function_is_located(agents: Path, agent: str, line: int, message: str) -> None:
     """A signature that does not fit, or an import that fails, names the line of the agent's own file."""
     write(agents, agent=agent)
     error = refused(agents)
+    assert isinstance(error, AgentCodeError)
     assert message in str(error)
     assert (error.where or "").endswith(f"watcher/agent.py:{line}")
 
@@ -202,6 +205,9 @@ def test_two_agents_may_not_define_one_event_differently(agents: Path) -> None:
     write(agents, "other", events=EVENTS.replace("word: str", "word: int"))
     collect_events(mount_agents(agents, problems), problems)
     assert "Watched is defined in two ways" in str(problems[0])
+    assert isinstance(problems[0], AgentCodeError)
+    line = EVENTS[: EVENTS.index("class Watched")].count("\n") + 1
+    assert (problems[0].where or "").endswith(f"/events.py:{line}")
 
 
 def test_shadowing_a_shipped_agent_must_be_declared(agents: Path) -> None:

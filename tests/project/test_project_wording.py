@@ -82,9 +82,9 @@ def test_no_key_of_a_flow_answers_in_the_librarys_words(fresh: Path, key: str) -
         except ConfigError as error:
             errors.append(error)
     assert len(errors) >= 5
-    for error in errors:
-        assert error.hint, error.message
-        assert not any(words in str(error) for words in RAW), str(error)
+    for one in errors:
+        assert one.hint, one.message
+        assert not any(words in str(one) for words in RAW), str(one)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -128,6 +128,23 @@ def test_a_wrong_manifest_is_told_at_its_line(
     line = path.read_text().count("\n")
     (finding,) = Project.check_at(fresh)
     assert str(finding) == f"{MANIFEST}:{line}: {says} [agent/manifest]\n  → {hint}"
+
+
+def test_an_agents_own_code_has_a_tag_of_its_own(fresh: Path) -> None:
+    """A mistake in the Python is told at the Python file's line, and not as the manifest's."""
+    path = fresh / "agents/word_count/agent.py"
+    text = path.read_text()
+    line = text[: text.index("def handle")].count("\n") + 1
+    for old, new, at in (
+        ("def handle(", "def handel(", line),
+        ("(event: Event[PermissionsVerified])", "(event: Event[PermissionsVerified], clock: int)", line),
+        ("import Emit,", "import Emitt,", text[: text.index("import Emit,")].count("\n") + 1),
+        ("Event[PermissionsVerified]", "Event[AuditStamped]", line),
+    ):
+        path.write_text(text.replace(old, new).replace("Event, Perm", "AuditStamped, Event, Perm"))
+        (finding,) = Project.check_at(fresh)
+        assert (finding.rule, finding.where) == ("agent/code", f"agents/word_count/agent.py:{at}"), finding
+        assert finding.hint, finding
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,7 +17,7 @@ from wingman_runtime.contracts.event import Event, EventModel
 from wingman_runtime.contracts.events import SHIPPED
 from wingman_runtime.contracts.manifest import Manifest
 from wingman_runtime.contracts.outcome import AgentOutcome
-from wingman_runtime.errors import ConfigError, ManifestError
+from wingman_runtime.errors import AgentCodeError, ConfigError, ManifestError
 from wingman_runtime.project.mount import Mount
 from wingman_runtime.yamlfile import Located, load_yaml, shown, suggestion, validate
 
@@ -83,7 +85,8 @@ def mount_agent(mount: Mount, name: str, *, shipped: bool = False) -> MountedAge
     """One agent.
 
     Raises:
-        ManifestError: manifest, function or events do not fit together; ``where`` is file:line.
+        ManifestError: its manifest is wrong; ``where`` is file:line.
+        AgentCodeError: its function or events are, or do not fit the manifest; ``where`` is in its code.
     """
     folder = mount.folder / name
     if not (folder / MANIFEST_FILE).is_file():
@@ -96,16 +99,7 @@ def mount_agent(mount: Mount, name: str, *, shipped: bool = False) -> MountedAge
     located = load_yaml(folder / MANIFEST_FILE, error=ManifestError)
     manifest = validate(Manifest, located, error=ManifestError)
     _check_manifest(manifest, located, name)
-    module_name, function_name = manifest.handler.split(":")
-    module = mount.load(name, module_name, error=ManifestError)
-    function = getattr(module, function_name, None)
-    if not inspect.isfunction(function):
-        raise ManifestError(
-            f"{module_name}.py has no function {function_name!r}",
-            where=located.where("handler"),
-            hint=suggestion(function_name, [n for n, f in vars(module).items() if inspect.isfunction(f)])
-            or f"define `def {function_name}(event, …)` in {shown(folder / module_name)}.py",
-        )
+    function = _function(mount, manifest, located)
     _check_signature(function, manifest, located)
     events = _own_events(mount, name)
     return MountedAgent(manifest, function, mount.digest(name), folder, located, events, shipped)
@@ -144,32 +138,64 @@ def _check_manifest(manifest: Manifest, located: Located, folder: str) -> None:
         )
 
 
+def _function(mount: Mount, manifest: Manifest, located: Located) -> Callable[..., Any]:
+    """The function that ``handler`` names."""
+    agent, (module_name, name) = manifest.name, manifest.handler.split(":")
+    path = f"{agent}/{module_name}.py"
+    if not mount.has(path):
+        files = (Path(file) for file in mount.files if file.startswith(f"{agent}/"))
+        raise ManifestError(
+            f"handler: there is no {module_name}.py in this folder",
+            where=located.where("handler"),
+            hint=suggestion(module_name, [file.stem for file in files if file.suffix == ".py"])
+            or f"write {shown(mount.folder / path)}, or correct the handler",
+        )
+    module = mount.load(agent, module_name, error=AgentCodeError)
+    function = getattr(module, name, None)
+    if inspect.isfunction(function):
+        return function
+    functions = {n: f for n, f in vars(module).items() if inspect.isfunction(f)}
+    asked = f"which the handler at {located.where('handler')} names"
+    for near in get_close_matches(name, functions, n=1, cutoff=0.6):
+        code = inspect.unwrap(functions[near]).__code__
+        raise AgentCodeError(
+            f"{module_name}.py has no function {name!r}, {asked}",
+            where=f"{shown(code.co_filename)}:{code.co_firstlineno}",
+            hint=f"did you mean {near!r}? Give both the same name",
+        )
+    raise AgentCodeError(
+        f"{module_name}.py has no function {name!r}, {asked}",
+        where=f"{shown(mount.folder / path)}:1",
+        hint=f"define `def {name}(event, …)` in it",
+    )
+
+
 def _check_signature(function: Callable[..., Any], manifest: Manifest, located: Located) -> None:
     code = inspect.unwrap(function).__code__
     where = f"{shown(code.co_filename)}:{code.co_firstlineno}"
     parameters = list(inspect.signature(function).parameters.values())
     plain = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
     if not parameters or parameters[0].kind not in plain:
-        raise ManifestError(
+        raise AgentCodeError(
             f"{function.__name__} takes no event", where=where, hint="its first parameter is the event"
         )
     for parameter in parameters[1:]:
         if parameter.kind in {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
-            raise ManifestError(
+            raise AgentCodeError(
                 f"{function.__name__} takes *{parameter.name}", where=where, hint="name each port"
             )
         if parameter.name not in manifest.needs and parameter.default is inspect.Parameter.empty:
             hint = f"add {parameter.name!r} to needs in {MANIFEST_FILE}"
             if parameter.name not in PORTS:
                 hint = "the ports are: " + ", ".join(PORTS)
-            raise ManifestError(f"parameter {parameter.name!r} is not declared", where=where, hint=hint)
+            raise AgentCodeError(f"parameter {parameter.name!r} is not declared", where=where, hint=hint)
     names = {parameter.name for parameter in parameters[1:]}
     for index, port in enumerate(manifest.needs):
         if port not in names:
-            raise ManifestError(
+            raise AgentCodeError(
                 f"{function.__name__} has no parameter {port!r}",
-                where=located.where("needs", index),
-                hint="add the parameter, or take the port out of needs",
+                where=where,
+                hint=f"add the parameter, or take the port out of needs at {located.where('needs', index)}",
             )
 
 
@@ -177,7 +203,7 @@ def check_annotations(agent: MountedAgent) -> None:
     """What is annotated must agree with the manifest and with what an agent may answer.
 
     Raises:
-        ManifestError: at the function.
+        AgentCodeError: at the function.
     """
     function, manifest = agent.function, agent.manifest
     code = inspect.unwrap(function).__code__
@@ -192,7 +218,7 @@ def check_annotations(agent: MountedAgent) -> None:
     if given and all(
         _is_class(one) and not issubclass(one, Event) and not issubclass(Event, one) for one in given
     ):
-        raise ManifestError(
+        raise AgentCodeError(
             f"{function.__name__} takes {_named(given)}, and is given an event",
             where=where,
             hint=f"annotate {event} as Event[{' | '.join(manifest.consumes) or 'X'}]",
@@ -200,7 +226,7 @@ def check_annotations(agent: MountedAgent) -> None:
     for one in given:
         for name in _data_of(one):
             if name not in manifest.consumes:
-                raise ManifestError(
+                raise AgentCodeError(
                     f"{function.__name__} takes Event[{name}], which is not among consumes",
                     where=where,
                     hint=suggestion(name, manifest.consumes) or f"add {name} to consumes in {MANIFEST_FILE}",
@@ -213,7 +239,7 @@ def check_annotations(agent: MountedAgent) -> None:
             if _is_class(one) and not any(issubclass(a, one) or issubclass(one, a) for a in _ANSWERS)
         ]
         if strange:
-            raise ManifestError(
+            raise AgentCodeError(
                 f"{function.__name__} is said to answer {_named(strange)}, which is no answer of an agent",
                 where=where,
                 hint="the answers are: " + ", ".join(one.__name__ for one in _ANSWERS),
@@ -246,7 +272,7 @@ def _named(hints: Iterable[Any]) -> str:
 def _own_events(mount: Mount, name: str) -> tuple[type[EventModel], ...]:
     if not mount.has(f"{name}/events.py"):
         return ()
-    module = mount.load(name, "events", error=ManifestError)
+    module = mount.load(name, "events", error=AgentCodeError)
     models = [
         model
         for model in vars(module).values()
@@ -260,18 +286,22 @@ def _own_events(mount: Mount, name: str) -> tuple[type[EventModel], ...]:
     return tuple(models)
 
 
-def _check_contract(model: type[EventModel], module: ModuleType) -> None:
+def _line_of(model: type[EventModel], module: ModuleType) -> str:
     try:
         line = inspect.getsourcelines(model)[1]
     except OSError:
         line = 1
-    where = f"{shown(module.__file__ or '')}:{line}"
+    return f"{shown(module.__file__ or '')}:{line}"
+
+
+def _check_contract(model: type[EventModel], module: ModuleType) -> None:
+    where = _line_of(model, module)
     name = model.__name__
     if name in SHIPPED:
-        raise ManifestError(f"{name} is a shipped event", where=where, hint="choose another name")
+        raise AgentCodeError(f"{name} is a shipped event", where=where, hint="choose another name")
     contract = vars(model).get("contract")
     if contract is None:
-        raise ManifestError(
+        raise AgentCodeError(
             f"{name} has no contract",
             where=where,
             hint="add `contract = EventContract(purpose=…, primitives=…, failure=…, rollback=…, audit=…)`",
@@ -282,7 +312,7 @@ def _check_contract(model: type[EventModel], module: ModuleType) -> None:
         if not getattr(contract, part, None)
     ]
     if missing:
-        raise ManifestError(
+        raise AgentCodeError(
             f"the contract of {name} leaves {', '.join(missing)} empty", where=where, hint="write it down"
         )
 
@@ -297,13 +327,17 @@ def collect_events(
             known = models.setdefault(model.__name__, model)
             if known is not model and not _same(known, model):
                 problems.append(
-                    ManifestError(
-                        f"event {model.__name__} is defined in two ways: here and in {known.__module__}",
-                        where=shown(agent.folder / "events.py"),
+                    AgentCodeError(
+                        f"event {model.__name__} is defined in two ways: here and in {_file_of(known)}",
+                        where=_line_of(model, sys.modules[model.__module__]),
                         hint="rename one, or import it from the other agent",
                     )
                 )
     return models
+
+
+def _file_of(model: type[EventModel]) -> str:
+    return shown(sys.modules[model.__module__].__file__ or model.__module__)
 
 
 def _same(one: type[EventModel], other: type[EventModel]) -> bool:

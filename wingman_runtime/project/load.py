@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from wingman_runtime.contracts.event import EventCatalog
 from wingman_runtime.contracts.finding import Finding
 from wingman_runtime.contracts.manifest import Manifest
-from wingman_runtime.errors import ConfigError, FlowError, ManifestError, PolicyError, ToolDeclarationError
+from wingman_runtime.errors import (
+    AgentCodeError,
+    ConfigError,
+    FlowError,
+    ManifestError,
+    PolicyError,
+    ToolDeclarationError,
+)
 from wingman_runtime.flow.check import check_flow
 from wingman_runtime.flow.compile import CompiledFlow, compile_flow
 from wingman_runtime.flow.facts import Facts
@@ -46,6 +53,7 @@ _FOLLOWING = {"flow/unknown-agent", "flow/unknown-event", "flow/orphan-route"}
 _RULES: Mapping[type[ConfigError], str] = {
     FlowError: "flow/file",
     ManifestError: "agent/manifest",
+    AgentCodeError: "agent/code",
     PolicyError: "policy/file",
     ToolDeclarationError: "tool/declaration",
 }

@@ -67,6 +67,7 @@ def _propose(
     if verdict.forbidden:
         return _blocked(plan, because(verdict), verdict.policies)
     quorum, expires_in = approvals.terms(plan)
+    granted = _granted(f"policy:{','.join(verdict.policies)}") if verdict.allow else {}
     record = Approval(
         approval_id=derive("apr", plan_digest, event.id),
         request_id=event.request_id,
@@ -76,9 +77,10 @@ def _propose(
         plan_digest=plan_digest,
         quorum=quorum,
         expires_in=expires_in,
+        **granted,
     )
     if verdict.allow:
-        return _approved(record, f"policy:{','.join(verdict.policies)}", because(verdict))
+        return _approved(record, because(verdict))
     answers = {role: ask(Ref("Role", role)) for role in sorted(policy.roles())}
     roles = tuple(role for role, answer in answers.items() if answer.allow)
     if not roles:
@@ -132,7 +134,7 @@ def _vote(event: Event[Any], cast: ApprovalVoteCast, policy: Policy, record: App
         given = ApprovalGiven(approval_id=record.approval_id, vote=vote, remaining=remaining)
         return Emit(given, approval=voted)
     voters = ",".join(counted.voter for counted in voted.votes)
-    return _approved(voted, f"people:{voters}", because(decision))
+    return _approved(voted.model_copy(update=_granted(f"people:{voters}")), because(decision))
 
 
 def _time_out(event: Event[Any], record: Approval | None) -> AgentOutcome:
@@ -145,16 +147,19 @@ def _time_out(event: Event[Any], record: Approval | None) -> AgentOutcome:
     return Emit(expired, approval=record.model_copy(update={"status": ApprovalStatus.EXPIRED}))
 
 
-def _approved(record: Approval, granted_by: str, reasons: tuple[str, ...]) -> Emit:
+def _granted(by: str) -> dict[str, Any]:
+    return {"status": ApprovalStatus.APPROVED, "granted_by": by}
+
+
+def _approved(record: Approval, reasons: tuple[str, ...]) -> Emit:
     approved = ExecutionApproved(
         plan=record.plan,
         plan_digest=record.plan_digest,
         approval_id=record.approval_id,
-        granted_by=granted_by,
+        granted_by=record.granted_by,
         reasons=reasons,
     )
-    granted = {"status": ApprovalStatus.APPROVED, "granted_by": granted_by}
-    return Emit(approved, approval=record.model_copy(update=granted))
+    return Emit(approved, approval=record)
 
 
 def _blocked(plan: Plan, reasons: tuple[str, ...], policies: tuple[str, ...] = ()) -> Refuse:

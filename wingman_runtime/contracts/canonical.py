@@ -22,6 +22,9 @@ def refuse_unrepresentable(value: Any, path: str = "$") -> None:
     Raises:
         ContractError: with the path of the first offending value in ``where``.
     """
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ContractError(

@@ -75,7 +75,6 @@ def envelope_of(model: type[DataT]) -> type[Event[DataT]]:
     return cast("type[Event[DataT]]", Event.__class_getitem__(model))
 
 
-@cache
 def dataschema_of(model: type[EventModel]) -> str:
     return f"urn:wingman:event:{model.__name__}:{model.schema_version}"
 

@@ -60,9 +60,10 @@ def plan_attributes(
 
 def because(decision: Decision) -> tuple[str, ...]:
     """The reasons of a decision; never empty, so that no refusal goes out without one."""
+    if decision.reasons:
+        return decision.reasons
     verb = "allowed" if decision.allow else "forbidden" if decision.forbidden else "not permitted"
-    named = f"{decision.principal} may {decision.action} {decision.resource}: {verb}"
-    return decision.reasons or (named,)
+    return (f"{decision.principal} may {decision.action} {decision.resource}: {verb}",)
 
 
 def grounds(data: EventModel) -> tuple[str, ...]:

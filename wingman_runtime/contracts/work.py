@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -70,11 +71,17 @@ class Grant(_Frozen):
 
         A resource with a ``..`` in it names something else than it seems to; no grant covers it.
         """
-        if tool != self.tool or ".." in re.split(r"[/:\\]", resource):
+        if tool != self.tool or (".." in resource and ".." in re.split(r"[/:\\]", resource)):
             return False
-        pieces = self.resource.split("*")
-        pattern = ".*".join(re.escape(piece) for piece in pieces)
-        return re.fullmatch(pattern, resource, re.DOTALL) is not None
+        if "*" not in self.resource:
+            return resource == self.resource
+        return _pattern(self.resource).fullmatch(resource) is not None
+
+
+@lru_cache(maxsize=1024)
+def _pattern(resource: str) -> re.Pattern[str]:
+    pieces = (re.escape(piece) for piece in resource.split("*"))
+    return re.compile(".*".join(pieces), re.DOTALL)
 
 
 class Scope(_Frozen):

@@ -18,7 +18,6 @@ import asyncio
 import contextvars
 import inspect
 import random
-import threading
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -101,9 +100,8 @@ async def attempt(
 
     async def one_try() -> CallEnd:
         nonlocal doubt, end
-        left = until - loop.time()
-        if left > 0:
-            end = await _try(spec, args, make_context, compensation, left)
+        if loop.time() < until:
+            end = await _try(spec, args, make_context, compensation, until)
             if isinstance(end, Unknown):
                 doubt = doubt or end.error
         return end
@@ -149,22 +147,24 @@ async def _try(
     args: Mapping[str, Any],
     make_context: MakeContext,
     compensation: ToolSpec | None,
-    seconds: float,
+    until: float,
 ) -> CallEnd:
-    given_up = threading.Event()
+    given_up = _Flag()
     run = _run_async if spec.is_async else _run_in_thread
-    context = make_context(given_up.is_set)
+    context = make_context(given_up.is_raised)
     task = asyncio.ensure_future(run(spec, args, context))
     try:
-        await asyncio.wait({task}, timeout=seconds)
+        await asyncio.sleep(0)  # what answers at once needs no timer
+        if not task.done():
+            await asyncio.wait({task}, timeout=until - asyncio.get_running_loop().time())
     finally:
         if not task.done():  # out of time, or we are being cancelled ourselves
-            given_up.set()
+            given_up.raised = True
             task.cancel()
     if not task.done():
         # A coroutine that refuses to be cancelled, like a thread, goes on behind our back; we do not wait.
         await asyncio.wait({task}, timeout=_CANCEL_GRACE)
-    if given_up.is_set():
+    if given_up.raised:
         return Unknown(f"no answer within {spec.timeout:g} s", timed_out=True)
     if task.cancelled():
         return Unknown("the tool cancelled itself")
@@ -173,6 +173,16 @@ async def _try(
         _log_raised(answer.error, spec, context)
         return _raised(answer.error, spec)
     return _ended(spec, compensation, args, answer.value)
+
+
+@dataclass(slots=True)
+class _Flag:
+    """Raised once, never lowered; nobody waits for it, so it needs no lock."""
+
+    raised: bool = False
+
+    def is_raised(self) -> bool:
+        return self.raised
 
 
 @dataclass(frozen=True, slots=True)

@@ -316,7 +316,7 @@ class Performer:
             end = await self._attempt(job, call, earlier + 1)
             if isinstance(end, Unknown) and end.timed_out and again and earlier + 1 < ATTEMPTS:
                 continue
-            return await self._settle(job, call.effect.model_copy(update={"attempt": earlier + 1}), end)
+            return await self._settle(job, call.effect, earlier + 1, end)
 
     async def _intend(self, job: _Job, effect: Effect) -> IntentAnswer | NotDone:
         """The store's answer once no earlier attempt may still be under way."""
@@ -362,17 +362,18 @@ class Performer:
             sleep=self._sleep,
         )
 
-    async def _settle(self, job: _Job, effect: Effect, end: CallEnd) -> Effect | NotDone:
+    async def _settle(self, job: _Job, effect: Effect, attempt: int, end: CallEnd) -> Effect | NotDone:
+        what: dict[str, Any] = {"attempt": attempt}
         match end:
             case Returned(value=value, undo=undo):
-                return await self._end(job, effect, EffectStatus.DONE, result=value, undo=undo)
+                return await self._end(job, effect, EffectStatus.DONE, result=value, undo=undo, **what)
             case Broken(error=error, undo=undo):
                 # It was done: say so, keep what undoes it, and let the plan fail for the broken promise.
-                return await self._end(job, effect, EffectStatus.DONE, error=error, undo=undo)
+                return await self._end(job, effect, EffectStatus.DONE, error=error, undo=undo, **what)
             case Refused(error=error):
-                return await self._end(job, effect, EffectStatus.FAILED, error=error)
+                return await self._end(job, effect, EffectStatus.FAILED, error=error, **what)
             case Unknown(error=error):
-                return await self._end(job, effect, EffectStatus.UNCERTAIN, error=error)
+                return await self._end(job, effect, EffectStatus.UNCERTAIN, error=error, **what)
 
     async def _end(self, job: _Job, effect: Effect, status: EffectStatus, **what: Any) -> Effect | NotDone:
         ended = effect.model_copy(update={"status": status, "deadline_ms": 0, **what})

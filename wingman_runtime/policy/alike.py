@@ -20,7 +20,7 @@ from wingman_runtime.policy.entities import NAMED
 
 _ONE_OF_MANY = ("Request", "Plan")
 """Resource types whose every instance is new; tools, events and people have names that policies use."""
-_SCALARS = (str, int, bool)
+_SCALARS = frozenset((str, int, bool))
 _UNHEARD = re.compile(r'@\w+\s*\(\s*"[^"]*"\s*\)|//[^\n]*|("[^"]*")')
 """Annotations and comments decide nothing; strings are matched so that neither is seen inside of one."""
 
@@ -32,7 +32,7 @@ class Alike:
         # An escape could spell a name without writing it; then everything counts.
         self._all = "\\" in gate.text
         text = gate.text if self._all else _UNHEARD.sub(lambda found: found[1] or " ", gate.text)
-        self._words = frozenset(re.findall(r"\w+", text))
+        self._heard = frozenset((*re.findall(r"\w+", text), *NAMED))
         self._nameless = frozenset(
             kind for kind in _ONE_OF_MANY if not self._all and not re.search(rf'{kind}\s*::\s*"', text)
         )
@@ -59,9 +59,11 @@ class Alike:
     def _seen(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         """What the gate may look at, and of the rest only names and types."""
         seen, unseen = {}, {}
+        heard = self._heard
         for name, value in values.items():
-            if self._all or name in self._words or name in NAMED or type(value) not in _SCALARS:
+            kind = type(value)
+            if name in heard or kind not in _SCALARS or self._all:
                 seen[name] = value
             else:
-                unseen[name] = type(value).__name__
+                unseen[name] = kind.__name__
         return seen, unseen

@@ -24,10 +24,10 @@ class Recent(Generic[KeyT, ValueT]):
 
     def peek(self, key: KeyT) -> ValueT | None:
         with self._lock:
-            if key not in self._kept:
-                return None
-            self._kept.move_to_end(key)
-            return self._kept[key]
+            known = self._kept.get(key)
+            if known is not None:
+                self._kept.move_to_end(key)
+            return known
 
     def put(self, key: KeyT, value: ValueT) -> None:
         with self._lock:

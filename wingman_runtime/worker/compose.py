@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -23,6 +24,7 @@ from wingman_runtime.redisio.commit import ApprovalChange, Emission, JoinEnvelop
 from wingman_runtime.redisio.inbox import Entry
 from wingman_runtime.worker.tables import FlowTable
 
+_BY = ("agent", "worker", "code", "policy", "attempt")
 _INPUTS = b'"inputs":['
 
 
@@ -43,6 +45,11 @@ class Step:
     @property
     def agent(self) -> str:
         return self.manifest.name
+
+    @property
+    def depth(self) -> int:
+        """Of the events the step sends: how many came before them, one causing the other."""
+        return self.event.depth + 1 if self.event else 0
 
 
 def answer(step: Step, outcome: Emit | Refuse | Wait | Done | Forward) -> StepResult:
@@ -73,8 +80,8 @@ def retry(step: Step, error: str, delay: float) -> StepResult:
     data = AttemptFailed(
         agent=step.agent, event_id=step.entry.event_id, error=error, attempt=attempt, retry_in=delay
     )
-    event = _envelope(step, data, derive("evt", step.entry.event_id, step.agent, "AttemptFailed", attempt))
-    record = _prefix(step) + event.to_bytes() + b"}"
+    body = _event(step, data, derive("evt", step.entry.event_id, step.agent, "AttemptFailed", attempt))
+    record = _prefix(step) + body + b"}"
     return StepResult(
         step.entry, "retry", records=(("retry", record),), delay_ms=int(delay * 1000), size=len(record)
     )
@@ -122,8 +129,12 @@ def _result(
     records: tuple[tuple[str, bytes], ...] = (),
     starves: bool = True,
 ) -> StepResult:
-    starve = None
-    if starves and not any(_moves(_route(step, emission.event_type)) for emission in emissions):
+    starve, size, sent = None, 0, []
+    for emission in emissions:
+        starves = starves and not _moves(_route(step, emission.event_type))
+        size += len(emission.body)
+        sent.append(emission.event_id)
+    if starves:
         starve = _failed(step, "starved", ("the last open branch ended without an outcome",))
     return StepResult(
         step.entry,
@@ -132,9 +143,9 @@ def _result(
         records=records,
         approval=ApprovalChange(approval) if approval else None,
         policy=step.policy,
-        receipt=orjson.dumps([emission.event_id for emission in emissions]).decode(),
+        receipt=orjson.dumps(sent).decode(),
         starve=starve,
-        size=sum(len(emission.body) for emission in emissions),
+        size=size,
     )
 
 
@@ -147,21 +158,22 @@ def _moves(route: Route | None) -> bool:
 
 
 def _emissions(step: Step, events: Sequence[EventModel], *, refusal: bool = False) -> tuple[Emission, ...]:
+    cause, agent = step.entry.event_id, step.agent
     out = []
     for position, data in enumerate(events):
         name = type(data).__name__
-        event = _envelope(step, data, event_id(step.entry.event_id, step.agent, position, name))
+        identity = event_id(cause, agent, position, name)
         route = _route(step, name)
         out.append(
             Emission(
-                event_id=event.id,
-                event_type=name,
-                body=event.to_bytes(),
+                identity,
+                name,
+                _event(step, data, identity),
                 # The grounds stand once, with the first event of the answer.
-                prefix=_prefix(step, refusal=refusal, decisions=position == 0),
-                depth=event.depth,
-                outcome=str(getattr(data, route.outcome_field, "")) if route and route.outcome_field else "",
-                join=_joined(step, route.join, event.depth) if route and route.join else None,
+                _prefix(step, refusal=refusal, decisions=position == 0),
+                step.depth,
+                str(getattr(data, route.outcome_field, "")) if route and route.outcome_field else "",
+                join=_joined(step, route.join) if route and route.join else None,
             )
         )
     return tuple(out)
@@ -181,23 +193,56 @@ def _failed(step: Step, cause: str, reasons: Sequence[str]) -> Emission:
 
 
 def _system(step: Step, data: EventModel, name: str) -> Emission:
-    event = _envelope(step, data, derive("evt", step.entry.event_id, step.agent, name))
+    identity = derive("evt", step.entry.event_id, step.agent, name)
     route = _route(step, name)
-    joined = _joined(step, route.join, event.depth) if route and route.join else None
-    return Emission(event.id, name, event.to_bytes(), _prefix(step), event.depth, system=True, join=joined)
+    joined = _joined(step, route.join) if route and route.join else None
+    body = _event(step, data, identity)
+    return Emission(identity, name, body, _prefix(step), step.depth, system=True, join=joined)
 
 
-def _joined(step: Step, join: JoinRoute, depth: int) -> JoinEnvelope:
+def _joined(step: Step, join: JoinRoute) -> JoinEnvelope:
     identity = derive("evt", step.entry.request_id, "join", join.name)
-    whole = _envelope(step, BranchesJoined(join=join.name, inputs=()), identity).to_bytes()
+    whole = _event(step, BranchesJoined(join=join.name, inputs=()), identity)
     # ``data`` is the envelope's last field and ``inputs`` the last of the data's.
     head, tail = whole.rsplit(_INPUTS, 1)
     return JoinEnvelope(identity, head + _INPUTS, tail)
 
 
-def _envelope(step: Step, data: EventModel, identity: str) -> Event[Any]:
+def _event(step: Step, data: EventModel, identity: str) -> bytes:
+    """The event as it travels, with the fields of `Event` in their order."""
     entry, cause = step.entry, step.event
-    return envelope_of(type(data))(
+    if cause is None:
+        return _bare(step, data, identity)
+    kind = type(data)
+    fields = {
+        "specversion": "1.0",
+        "id": identity,
+        "source": f"/agents/{step.agent}",
+        "type": kind.__name__,
+        # Of an event that was decoded strictly: nothing here has to be checked again.
+        "subject": cause.subject,
+        "time": step.time,
+        "datacontenttype": "application/json",
+        "dataschema": dataschema_of(kind),
+        "partition": entry.partition,
+        "correlationid": cause.correlationid,
+        "causationid": cause.id,
+        "depth": cause.depth + 1,
+        "actor": cause.actor,
+        "tenant": cause.tenant,
+        "flow": cause.flow,
+        "attempt": max(1, entry.deliveries),
+        "policydigest": step.policy,
+        "traceparent": cause.traceparent,
+        "data": orjson.Fragment(kind.__pydantic_serializer__.to_json(data)),
+    }
+    return orjson.dumps(fields)
+
+
+def _bare(step: Step, data: EventModel, identity: str) -> bytes:
+    """The same for an entry nobody could read: whatever stands in it is checked here."""
+    entry = step.entry
+    event = envelope_of(type(data))(
         id=identity,
         source=f"/agents/{step.agent}",
         type=type(data).__name__,
@@ -205,27 +250,21 @@ def _envelope(step: Step, data: EventModel, identity: str) -> Event[Any]:
         time=step.time,
         dataschema=dataschema_of(type(data)),
         partition=entry.partition,
-        correlationid=cause.correlationid if cause else entry.request_id,
+        correlationid=entry.request_id,
         causationid=entry.event_id[:64],
-        depth=cause.depth + 1 if cause else 0,
-        actor=cause.actor if cause else "",
-        tenant=cause.tenant if cause else entry.tenant,
-        flow=cause.flow if cause else entry.flow,
+        actor="",
+        tenant=entry.tenant,
+        flow=entry.flow,
         attempt=max(1, entry.deliveries),
         policydigest=step.policy,
-        traceparent=cause.traceparent if cause else "",
         data=data,
     )
+    return event.to_bytes()
 
 
 def _by(step: Step) -> dict[str, Any]:
-    return {
-        "agent": step.agent,
-        "worker": step.worker,
-        "code": step.code,
-        "policy": step.policy,
-        "attempt": step.entry.deliveries,
-    }
+    by = (step.agent, step.worker, step.code, step.policy, step.entry.deliveries)
+    return dict(zip(_BY, by, strict=True))
 
 
 def _what(step: Step) -> dict[str, Any]:
@@ -235,9 +274,12 @@ def _what(step: Step) -> dict[str, Any]:
 
 def _prefix(step: Step, *, refusal: bool = False, decisions: bool = True) -> bytes:
     """The log record of an event up to the event itself; the script adds it and closes the object."""
-    record = _by(step)
-    if decisions:
-        record["decisions"] = list(step.decisions)
-    if refusal:
-        record["refusal"] = True
-    return orjson.dumps(record)[:-1] + b',"event":'
+    head = _by_whom(step.agent, step.worker, step.code, step.policy, step.entry.deliveries)
+    grounds = b',"decisions":' + orjson.dumps(step.decisions) if decisions else b""
+    return head + grounds + (b',"refusal":true,"event":' if refusal else b',"event":')
+
+
+@lru_cache(maxsize=1024)
+def _by_whom(*which: str | int) -> bytes:
+    """What all records of a step begin with, unclosed: the same for each first try of an agent."""
+    return orjson.dumps(dict(zip(_BY, which, strict=True)))[:-1]

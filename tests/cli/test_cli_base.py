@@ -193,3 +193,13 @@ def test_no_colour_where_nobody_looks(project: Path) -> None:
     assert done.returncode == 0
     assert "\x1b" not in done.stdout
     assert "…" not in done.stdout
+
+
+def test_a_parameter_without_its_option_is_told_how_to_give_it(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`submit INTENT to=ada` is a wrong call that says where -p goes, quoted for the shell."""
+    assert run(["submit", "greeting.send", "text=good morning", "--as", "alice"]) == 2
+    assert "a parameter needs -p before it, each its own: -p 'text=good morning'" in capsys.readouterr().err
+    assert run(["submit", "greeting.send", "ada", "--as", "alice"]) == 2
+    assert "see `wingman submit --help`" in capsys.readouterr().err

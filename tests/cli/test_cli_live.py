@@ -30,9 +30,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = tmp_path_factory.mktemp("live") / "fresh"
     init_project(root)
     gate = root / "policies" / "40-handshake.cedar"
-    gate.write_text(
-        gate.read_text().replace('["page:", "channel:"]', '["page:", "channel:", "greeting:boss/"]')
-    )
+    asked = "resource.steps <= 10"
+    assert asked in gate.read_text()
+    gate.write_text(gate.read_text().replace(asked, f'{asked} && !resource.areas.contains("greeting:boss/")'))
     with (root / "dev.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "wingman_runtime", "dev", "--workers", "1"],
@@ -87,6 +87,8 @@ def test_a_request_passes_through_the_own_agent_and_the_own_tool(project: Path) 
     assert types[0] == "UserRequestReceived"
     assert "AuditStamped" in types
     assert wingman(project, "audit", "verify").returncode == 0
+    stamped = wingman(project, "audit", "query", "--request", "latest", "--event", "AuditStamped")
+    assert stamped.stdout.endswith(f"{response['request_id']}  completed\n")
 
 
 def test_outcomes_have_their_exit_codes(project: Path) -> None:

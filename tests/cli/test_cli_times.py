@@ -52,7 +52,14 @@ def test_a_day_without_a_year_is_the_last_that_has_begun() -> None:
     assert found < time.time() * 1000
 
 
-@pytest.mark.parametrize("said", ["yesterday", "13-45T12:00", "2026-02-30", "15 m"])
+def test_a_time_of_day_alone_is_todays(zone: str) -> None:
+    """Of the local day, to the minute or the second."""
+    today = time.strftime("%Y-%m-%d")
+    assert moment("00:00", "--since") == moment(f"{today}T00:00:00", "--since")
+    assert moment("23:59:58", "--until") == moment(f"{today}T23:59:58", "--until")
+
+
+@pytest.mark.parametrize("said", ["25:00", "yesterday", "13-45T12:00", "2026-02-30", "15 m"])
 def test_what_is_no_time_is_refused(said: str) -> None:
     """Nonsense and what no calendar holds; the option and the text are named."""
     with pytest.raises(UsageError, match=f"--until: '{said}' is no time"):

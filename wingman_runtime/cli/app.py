@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import importlib
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 
 from cyclopts import App, Parameter
-from cyclopts.exceptions import CycloptsError
+from cyclopts.exceptions import CycloptsError, UnusedCliTokensError
 
 from wingman_runtime import __version__
 from wingman_runtime.cli.logs import logs_to_stderr
@@ -85,7 +86,7 @@ def run(arguments: Sequence[str]) -> int:
     except WingmanError as error:
         return _told(error, error, as_json)
     except CycloptsError as error:
-        hint = f"see `{' '.join(['wingman', *_command(arguments)])} --help`"
+        hint = _for_unused(error) or f"see `{' '.join(['wingman', *_command(arguments)])} --help`"
         return _told(error, UsageError(" ".join(str(error).split()), hint=hint), as_json)
     except KeyboardInterrupt:
         complain(InterruptedByPersonError("interrupted"), as_json=as_json)
@@ -113,6 +114,13 @@ def _told(error: Exception, said: WingmanError, as_json: bool) -> int:
         raise error
     complain(said, as_json=as_json)
     return said.exit_code
+
+
+def _for_unused(error: CycloptsError) -> str:
+    """How a parameter is given, for who wrote ``name=value`` alone; empty for anything else."""
+    words = (error.unused_tokens or []) if isinstance(error, UnusedCliTokensError) else []
+    pair = next((word for word in words if "=" in word and not word.startswith("-")), "")
+    return f"a parameter needs -p before it, each its own: -p {shlex.quote(pair)}" if pair else ""
 
 
 def _of_the_system(error: OSError) -> WingmanError:

@@ -26,7 +26,9 @@ app = App(
 )
 
 _ROOMY = 100  # columns from which year and milliseconds are shown on a terminal
-_MOMENT = "2026-01-31T12:00 (local time, or with an offset), a time as shown here, or 15m, 2h, 3d ago"
+_MOMENT = (
+    "2026-01-31T12:00 or today's 12:00 (local, or with an offset), a time as shown here, or 15m, 2h, 3d ago"
+)
 
 
 def _which(name: str, help: str) -> Parameter:
@@ -260,6 +262,9 @@ def _gist(body: dict[str, Any]) -> str:
         return done
     denied = [d for d in body.get("decisions") or () if isinstance(d, dict) and not d.get("allow")]
     data = (body.get("event") or {}).get("data") if isinstance(body.get("event"), dict) else None
+    response = (data or {}).get("response")
+    if isinstance(response, dict):
+        return str(response.get("outcome", ""))
     reasons = (
         (data or {}).get("reasons") or body.get("reason") or [r for d in denied for r in d.get("reasons", ())]
     )

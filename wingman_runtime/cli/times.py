@@ -10,6 +10,7 @@ from wingman_runtime.errors import UsageError
 
 _AGE = re.compile(r"(\d{1,9})([smhd])")
 _NO_YEAR = re.compile(r"\d\d-\d\d[T ]\d\d:.*")
+_NO_DAY = re.compile(r"\d\d:\d\d(:\d\d)?")
 
 
 def shown(at_ms: int) -> str:
@@ -30,23 +31,26 @@ def rfc3339(at_ms: int) -> str:
 def moment(said: str, option: str) -> int | None:
     """Milliseconds of an age such as ``15m``, or of ISO text: local time without an offset.
 
-    Text without a year is the last such day that has begun. None for empty text.
+    Text without a year is the last such day that has begun; ``12:00`` alone is today's. None for empty text.
 
     Raises:
         UsageError: the text is no time; ``option`` says where it stood.
     """
     if not said:
         return None
+    given = said
     try:
         if age := _AGE.fullmatch(said):
             seconds = int(age[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[age[2]]
             return int((time.time() - seconds) * 1000)
+        if _NO_DAY.fullmatch(said):
+            said = f"{datetime.now().astimezone().date()}T{said}"
         found = _of_this_year(said) if _NO_YEAR.fullmatch(said) else datetime.fromisoformat(said)
         return round(found.timestamp() * 1000)
     except (ValueError, OverflowError):
         raise UsageError(
-            f"{option}: {said!r} is no time",
-            hint="write 2026-01-31T12:00, a time as `wingman audit tail` shows it, or an age: 15m, 2h, 3d",
+            f"{option}: {given!r} is no time",
+            hint="write 2026-01-31T12:00, 12:00, an age (15m, 2h, 3d), or what `wingman audit tail` shows",
         ) from None
 
 

@@ -135,7 +135,7 @@ async def open_backend(
         strict: refuse a server that is not durable (`require_durable`).
         command_connections: size of the commands pool; more callers queue.
         reader_connections: size of the readers pool; one blocking reader each.
-        client_name: shown in CLIENT LIST.
+        client_name: shown in CLIENT LIST; what a server takes in no name becomes a ``-``.
 
     Raises:
         UsageError: the URL is none, or not one of a server.
@@ -234,7 +234,8 @@ def _options(
     if scheme == "rediss":
         options |= _tls_options(tls or Tls(), where)
     if client_name:
-        options["client_name"] = client_name
+        # A server refuses spaces and anything that is not ASCII; a project may be called so.
+        options["client_name"] = re.sub(r"[^!-~]", "-", client_name)
     if scheme != "unix":
         options["socket_keepalive"] = True
     return options | {

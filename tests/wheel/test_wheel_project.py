@@ -85,6 +85,14 @@ def test_what_the_wheel_holds(wheel: Path) -> None:
                 and "starter/tests" not in name]  # fmt: skip
 
 
+def test_the_policies_of_a_new_project_are_sound(house: House, tmp_path: Path) -> None:
+    """What `init` writes passes its own checks and cases."""
+    house.run("wingman", "init", "fresh", cwd=tmp_path)
+    house.run("wingman", "policy", "check", cwd=tmp_path / "fresh")
+    shown = house.run("wingman", "policy", "test", cwd=tmp_path / "fresh")
+    assert "cases passed" in shown
+
+
 def test_the_installed_package_is_the_wheels(house: House, tmp_path: Path) -> None:
     """Not the checkout, and `agents` is the foreign package."""
     shown = house.run(

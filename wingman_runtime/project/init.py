@@ -1,7 +1,7 @@
 """What `wingman init` writes: a small project that loads, runs and passes its own test.
 
-Its configuration and policies are copies, so that the project owns them; the shipped agents are referenced,
-so that they stay governed and come with updates.
+Its configuration and policies are its own and speak of what it has. The gates that are alike in every project
+are copies of the reference's; the shipped agents are referenced, so that they stay governed and come with updates.
 """
 
 from __future__ import annotations
@@ -16,7 +16,13 @@ from wingman_runtime.project.find import reference_root
 _STARTER = Path(__file__).resolve().parent / "starter"
 _RENAMED = {"gitignore": ".gitignore"}
 _NAME = "PROJECT_NAME"
-_COPIED = ("policies", "config/principals.yaml")
+_COPIED = tuple(
+    f"policies/{name}"
+    for name in (
+        "core.cedarschema", "00-always.cedar", "10-scope.cedar", "30-proposal.cedar", "60-audit.cedar",
+        "70-rollback.cedar", "80-emit.cedar",
+    )
+)  # fmt: skip
 _FLOW = "config/flows/request.yaml"
 _OWN_AGENT = (
     "  PermissionsVerified: proposal\n",
@@ -35,11 +41,7 @@ def starter_files(name: str) -> dict[str, bytes]:
     for target in ("config/wingman.yaml", "README.md"):
         files[target] = files[target].replace(_NAME.encode(), name.encode())
     reference = reference_root()
-    for copied in _COPIED:
-        top = reference / copied
-        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
-            if path.is_file():
-                files[path.relative_to(reference).as_posix()] = path.read_bytes()
+    files |= {copied: (reference / copied).read_bytes() for copied in _COPIED}
     flow = (reference / _FLOW).read_text(encoding="utf-8")
     if _OWN_AGENT[0] not in flow:
         raise WingmanError("the shipped flow has no place for the example agent", where=_FLOW)

@@ -74,6 +74,30 @@ async def test_stopping_first_stores_what_the_log_holds(tmp_path: Path) -> None:
     assert len(numbers(tmp_path / "audit.db")) == 95
 
 
+async def test_what_follows_gathers_and_stopping_does_not_wait_for_it(tmp_path: Path) -> None:
+    """The first entry is stored at once; what comes while the recorder lingers is stored when it stops."""
+    source, path = MemoryLog(), tmp_path / "audit.db"
+    with AuditStore(path) as store:
+        async with recording(source, store, linger_ms=3_600_000) as recorder:
+            source.add()
+            await until(lambda: recorder.health().partitions[0].stored_n == 1)
+            for _ in range(20):
+                source.add()
+    assert [n for _, n, _ in numbers(path)] == list(range(1, 22))
+    assert len(source.trimmed) == 2
+
+
+async def test_a_full_read_is_followed_by_the_next_at_once(tmp_path: Path) -> None:
+    """Lingering holds nothing up while there is a whole batch to store."""
+    source = MemoryLog()
+    with AuditStore(tmp_path / "audit.db") as store:
+        for _ in range(31):
+            source.add()
+        async with recording(source, store, batch=10, linger_ms=3_600_000) as recorder:
+            await until(lambda: recorder.health().partitions[0].stored_n == 31)
+    assert len(source.trimmed) == 4
+
+
 async def test_a_gap_is_recorded_and_named(tmp_path: Path) -> None:
     """Numbers the log skips become a gap record in their place; verify warns of it and stays green."""
     source = MemoryLog()

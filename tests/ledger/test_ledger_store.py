@@ -15,6 +15,7 @@ from wingman_runtime.errors import (
     NotFoundError,
     UsageError,
 )
+from wingman_runtime.ledger import schema
 from wingman_runtime.ledger.query import heads, query, select
 from wingman_runtime.ledger.record import ANOMALY, NOTES
 from wingman_runtime.ledger.store import AuditStore
@@ -39,6 +40,22 @@ def test_every_commit_is_on_disk_and_readers_do_not_wait(tmp_path: Path) -> None
         connection = store._open()
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def test_a_store_with_pages_of_another_size_goes_on(tmp_path: Path) -> None:
+    """A file made by an earlier version, with SQLite's own page size, is written on and folds as early."""
+    path = tmp_path / "audit.db"
+    old = sqlite3.connect(path)
+    old.execute("PRAGMA page_size=4096")
+    old.execute("PRAGMA journal_mode=WAL")
+    old.executescript(f"{schema.SCHEMA}PRAGMA user_version={schema.SCHEMA_VERSION};")
+    old.close()
+    fill(path, 5)
+    with AuditStore(path) as store:
+        assert store._open().execute("PRAGMA page_size").fetchone() == (4096,)
+        assert store._open().execute("PRAGMA wal_autocheckpoint").fetchone() == (4096,)
+        assert store.head(0).n == 5
+    assert verify(path).ok
 
 
 def test_a_store_in_the_making_is_not_there_yet(tmp_path: Path) -> None:

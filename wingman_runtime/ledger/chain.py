@@ -9,8 +9,10 @@ Every partition has its own chain, from `GENESIS`; it runs on through incarnatio
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 GENESIS = bytes(32)
+_DIGEST_LENGTH = len(GENESIS).to_bytes(4, "big")
 
 
 def body_digest(body: bytes) -> bytes:
@@ -29,9 +31,23 @@ def link(
     digest: bytes,
 ) -> bytes:
     """The hash of one record, given the hash before it and the digest of its body."""
-    covered = [prev_hash]
-    for field in (partition, incarnation, n, at_ms, kind, request_id):
-        raw = str(field).encode()
-        covered.append(len(raw).to_bytes(4, "big") + raw)
-    covered.append(len(digest).to_bytes(4, "big") + digest)
+    covered = (
+        prev_hash,
+        _often(str(partition)),
+        _often(str(incarnation)),
+        _field(str(n)),
+        _field(str(at_ms)),
+        _often(str(kind)),
+        _field(str(request_id)),
+        _DIGEST_LENGTH if len(digest) == len(GENESIS) else len(digest).to_bytes(4, "big"),
+        digest,
+    )
     return hashlib.sha256(b"".join(covered)).digest()
+
+
+def _field(text: str) -> bytes:
+    raw = text.encode()
+    return len(raw).to_bytes(4, "big") + raw
+
+
+_often = lru_cache(maxsize=256)(_field)  # few values stand in very many records

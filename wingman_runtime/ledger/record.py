@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -46,8 +46,7 @@ class StoredRecord(Record):
     hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):  # made for every row of the log: a third of the time a frozen dataclass takes
     """A record to be appended; the store gives it its place in the chain.
 
     ``next_n`` is the number expected after it: ``n + 1``, save for a gap or a new incarnation. In partition

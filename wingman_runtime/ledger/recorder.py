@@ -1,7 +1,7 @@
 """The recorder: drains the log into the store. Duties, in order:
 
 1. after a start or a failure, begin at the start of the log, so that a restored or emptied server shows;
-2. read the next entries of each partition;
+2. read the next entries of each partition, and let more gather when few have come;
 3. sort them out: in sequence, a gap, a number seen before, a new incarnation (`sequence`);
 4. append them; only what is on disk counts;
 5. trim the log through what is stored, never further;
@@ -60,11 +60,15 @@ class RecorderHealth:
 class Recorder:
     """One recorder for all partitions of one log.
 
+    What comes to a quiet log is stored at once. What follows is let gather for ``linger_ms``, unless there is
+    a whole read of it: a hundred rows cost little more to store than one, and the server is asked less often.
+
     Args:
         source: the log.
         store: where to; the recorder does not close it.
         batch: entries a read.
         block_ms: how long a read waits for the first entry; also how long `run` may take to notice ``stop``.
+        linger_ms: how long entries may gather after some were stored; ``stop`` ends the wait.
         backoff: the longest wait in seconds between tries while something fails.
     """
 
@@ -75,12 +79,14 @@ class Recorder:
         *,
         batch: int = 500,
         block_ms: int = 1000,
+        linger_ms: int = 50,
         backoff: float = 5.0,
     ) -> None:
         self._source = source
         self._store = store
         self._batch = batch
         self._block_ms = block_ms
+        self._linger = linger_ms / 1000
         self._backoff = backoff
         self._health = {p: PartitionHealth() for p in range(source.partitions)}
         self._positions: dict[int, Position] = {}
@@ -122,6 +128,8 @@ class Recorder:
                 state.progress_at = time.monotonic()
                 if target is not None and (not entries or state.stored_n >= target):
                     return
+                if 0 < len(entries) < self._batch:
+                    await _unless(stop, self._linger)
             except Exception as error:
                 # Whatever it is, a recorder that ends is worse than one that says it fails and tries again.
                 if not isinstance(error, WingmanError | OSError):
@@ -205,5 +213,11 @@ class Recorder:
 
     async def _pause(self, stop: asyncio.Event, failures: int) -> None:
         ceiling = min(self._backoff, _BACKOFF_BASE * 2 ** min(failures, 16))
+        await _unless(stop, ceiling * (0.5 + random.random() / 2))  # noqa: S311 - jitter
+
+
+async def _unless(stop: asyncio.Event, seconds: float) -> None:
+    """Wait, unless ``stop`` is set or comes meanwhile."""
+    if seconds > 0 and not stop.is_set():
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), ceiling * (0.5 + random.random() / 2))  # noqa: S311 - jitter
+            await asyncio.wait_for(stop.wait(), seconds)

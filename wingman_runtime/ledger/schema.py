@@ -22,6 +22,8 @@ from wingman_runtime.errors import (
 
 APPLICATION_ID = 0x574E4741  # "WNGA"
 SCHEMA_VERSION = 1
+PAGE_BYTES = 16384  # of a new file: a record has some 2 KB, and each page of a commit costs two writes
+_FOLD_AT = 16 * 2**20  # bytes of write-ahead log; the commit that passes them folds them into the file
 TRIGGERS = ("records_never_change", "records_never_vanish")
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS records (
@@ -111,9 +113,11 @@ def open_writer(path: Path) -> sqlite3.Connection:
     with translated(path):
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
         try:
+            connection.execute(f"PRAGMA page_size={PAGE_BYTES}")  # no change to a file that has pages
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("PRAGMA wal_autocheckpoint=4000")
+            page = int(connection.execute("PRAGMA page_size").fetchone()[0])
+            connection.execute(f"PRAGMA wal_autocheckpoint={_FOLD_AT // page}")
             found = int(connection.execute("PRAGMA user_version").fetchone()[0])
             if found not in (0, SCHEMA_VERSION):
                 raise IntegrityError(

@@ -12,7 +12,7 @@ the memory of which were seen. An entry whose number was seen before is one of t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from wingman_runtime.contracts.canonical import canonical
 from wingman_runtime.ledger.chain import body_digest
@@ -23,8 +23,7 @@ from wingman_runtime.ledger.store import anomaly
 _INT64 = 2**63
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """How far a partition is stored: the incarnation, and the number that comes next."""
 
     partition: int

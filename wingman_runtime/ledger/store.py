@@ -17,8 +17,9 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 
@@ -40,8 +41,7 @@ _UPSERT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The end of a partition's chain. ``entry_id`` is the last log entry that is stored."""
 
     partition: int
@@ -263,11 +263,11 @@ class AuditStore:
             if job.cursor is not None:
                 partition, entry_id = job.cursor
                 head = heads.get(partition) or self._heads.get(partition, Head(partition))
-                heads[partition] = replace(head, entry_id=entry_id)
+                heads[partition] = head._replace(entry_id=entry_id)
         self._flush(connection, rows)
         if heads:
             self._begin(connection)
-            connection.executemany(_UPSERT, [astuple(head) for head in heads.values()])
+            connection.executemany(_UPSERT, list(heads.values()))
         if connection.in_transaction:
             connection.execute("COMMIT")
         return heads
@@ -355,5 +355,7 @@ def _chain(head: Head, draft: Draft, rows: list[tuple[object, ...]]) -> Head:
         digest=digest,
     )
     place = (partition, incarnation, n, draft.at_ms, draft.kind, draft.request_id)
-    rows.append((*place, event_type, agent, draft.body, head.hash, value))
+    # Python's sqlite3 asks every `bytes` whether it wants to be adapted, no `bytearray`.
+    blobs = (bytearray(draft.body), bytearray(head.hash), bytearray(value))
+    rows.append((*place, event_type, agent, *blobs))
     return Head(partition, incarnation, n, next_n, head.entry_id, value, head.total + 1)

@@ -104,6 +104,31 @@ OK = "purpose='p', irreversible=True"
 
 
 @pytest.mark.parametrize(
+    ("declaration", "message", "hint"),
+    [
+        (f"1, {OK}", "name cannot be the number 1", '"note.write"'),
+        ("'a.b', purpose=None, irreversible=True", "purpose cannot be nothing", 'purpose="write a note"'),
+        (f"'a.b', {OK}, timeout='10s'", "timeout cannot be '10s'", "timeout=30"),
+        (f"'a.b', {OK}, timeout=True", "timeout cannot be true", "timeout=30"),
+        ("'a.b', purpose='p', compensation=['a.c']", "compensation cannot be a list", "compensation="),
+        ("'a.b', purpose='p', irreversible='yes'", "irreversible cannot be 'yes'", "irreversible=True"),
+        (f"'a.b', {OK}, undo_only=1", "undo_only cannot be the number 1", "undo_only=True"),
+        (f"'a.b', {OK}, idempotent='no'", "idempotent cannot be 'no'", "idempotent=True"),
+        (f"'a.b', {OK}, resource=7", "resource cannot be the number 7", 'resource="file:{path}"'),
+    ],
+)
+def test_a_declaration_of_the_wrong_type_says_how_it_is_written(
+    tmp_path: Path, declaration: str, message: str, hint: str
+) -> None:
+    """Each part of a declaration, at its line, with an example of a right value; nothing crashes."""
+    with pytest.raises(ToolDeclarationError) as caught:
+        load(tmp_path / "tools", f"@tool({declaration})\ndef f() -> None: ...")
+    assert message in caught.value.message
+    assert hint in (caught.value.hint or "")
+    assert (caught.value.where or "").endswith(f"mine.py:{HEAD.count(chr(10)) + 1}")
+
+
+@pytest.mark.parametrize(
     ("declaration", "message"),
     [
         (f"@tool('bad', {OK})\ndef f() -> None: ...", "is no tool name"),

@@ -9,7 +9,7 @@ import inspect
 import re
 import string
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from wingman_runtime.contracts.canonical import canonical, refuse_unrepresentabl
 from wingman_runtime.contracts.event import located
 from wingman_runtime.contracts.ports import ToolInfo
 from wingman_runtime.contracts.tool import ResourceOf, ToolContext, ToolMark
+from wingman_runtime.contracts.wording import value
 from wingman_runtime.contracts.work import Risk
 from wingman_runtime.errors import ContractError, ToolDeclarationError
 
@@ -133,6 +134,8 @@ def spec_of(
     def wrong(message: str, hint: str) -> ToolDeclarationError:
         return ToolDeclarationError(f"tool {mark.name!r}: {message}", where=where, hint=hint)
 
+    for problem, hint in _mistyped(mark):
+        raise wrong(problem, hint)
     if not _NAME.match(mark.name):
         raise wrong("is no tool name", "use group.verb in lower case, such as note.write")
     purpose = mark.purpose.strip() or (inspect.getdoc(function) or "").strip().partition("\n")[0]
@@ -181,6 +184,28 @@ def spec_of(
         idempotent_when=_bound(mark, settings),
         resource_of=None if isinstance(mark.resource, str) else mark.resource,
     )
+
+
+_DECLARED: Final[tuple[tuple[str, tuple[type, ...], str], ...]] = (
+    ("name", (str,), '"note.write"'),
+    ("purpose", (str,), 'purpose="write a note"'),
+    ("timeout", (int, float, type(None)), "timeout=30"),
+    ("compensation", (str, type(None)), 'compensation="note.restore"'),
+    ("irreversible", (bool,), "irreversible=True"),
+    ("undo_only", (bool,), "undo_only=True"),
+)
+
+
+def _mistyped(mark: ToolMark) -> Iterator[tuple[str, str]]:
+    """What is declared with a value of another type, and how it is written."""
+    for name, types, example in _DECLARED:
+        given = getattr(mark, name)
+        if not isinstance(given, types) or (name == "timeout" and isinstance(given, bool)):
+            yield f"{name} cannot be {value(given)}", f"write it like {example}"
+    if not (isinstance(mark.idempotent, bool) or callable(mark.idempotent)):
+        yield f"idempotent cannot be {value(mark.idempotent)}", "write it like idempotent=True"
+    if not (isinstance(mark.resource, str) or callable(mark.resource)):
+        yield f"resource cannot be {value(mark.resource)}", 'write it like resource="file:{path}"'
 
 
 def _bound(mark: ToolMark, settings: Any) -> Callable[[Mapping[str, Any]], bool] | None:

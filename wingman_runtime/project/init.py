@@ -1,7 +1,7 @@
 """What `wingman init` writes: a small project that loads, runs and passes its own test.
 
 Its configuration and policies are its own and speak of what it has. The gates that are alike in every project
-are copies of the reference's; the shipped agents are referenced, so that they stay governed and come with updates.
+are copies of the reference's; the shipped agents are referenced: they stay governed and come with updates.
 """
 
 from __future__ import annotations

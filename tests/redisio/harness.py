@@ -250,7 +250,7 @@ class House:
 
     async def commit(self, *results: StepResult, worker: str = "w1") -> list[Verdict]:
         first = results[0].entry
-        _, verdicts = await commit.commit(self.store, first.partition, first.agent, worker, results)
+        _, verdicts, _ = await commit.commit(self.store, first.partition, first.agent, worker, results)
         return verdicts
 
     async def step(

@@ -132,10 +132,10 @@ async def test_every_change_advances_the_epoch_and_is_logged(house: House) -> No
 async def test_each_commit_tells_the_epoch(house: House) -> None:
     """A worker learns of a change by its next commit, whatever the verdict."""
     _, entry = await house.started()
-    epoch, _ = await commit.commit(house.store, 0, "a", "w1", [])
+    epoch, _, _ = await commit.commit(house.store, 0, "a", "w1", [])
     assert epoch == 0
     await house.hold("all")
-    epoch, _ = await commit.commit(house.store, 0, "a", "w1", [done(entry, "Next")])
+    epoch, _, _ = await commit.commit(house.store, 0, "a", "w1", [done(entry, "Next")])
     assert epoch == 1
 
 

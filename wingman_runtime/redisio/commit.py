@@ -84,6 +84,11 @@ class StepResult:
 
     ``done`` sends the emissions on; ``retry`` delivers the entry again after ``delay_ms``; ``bury`` moves it
     to the agent's dead letters with ``why`` and sends the emissions; ``park`` keeps it uncounted while held.
+
+    ``eager`` are the answers of further agents, each to the one event that the step before it sends, ready to
+    be recorded in the same commit. The script checks each like any other; from the first it refuses on,
+    events are delivered as usual. An eager step's entry is not in any inbox: its ``entry_id`` is empty.
+    ``foreseen`` is the outcome an eager step was answered under; another one refuses it.
     """
 
     entry: Entry
@@ -97,15 +102,29 @@ class StepResult:
     why: bytes = b""
     starve: Emission | None = None
     size: int = field(default=0)
+    eager: tuple[StepResult, ...] = ()
+    foreseen: str = ""
+
+    @property
+    def steps(self) -> int:
+        return 1 + len(self.eager)
+
+
+class Filed(NamedTuple):
+    """What a commit answers: the control epoch, a verdict per result in order, and the number of steps that
+    were recorded, eager ones included."""
+
+    epoch: int
+    verdicts: list[Verdict]
+    steps: int
 
 
 async def commit(
     store: Store, partition: int, agent: str, worker: str, results: Sequence[StepResult]
-) -> tuple[int, list[Verdict]]:
+) -> Filed:
     """Commit finished results of one agent and partition in one atomic script.
 
-    Returns the control epoch, and a verdict per result in order. Repeating a commit whose reply was lost is
-    safe: what was recorded answers ``already_committed``.
+    Repeating a commit whose reply was lost is safe: what was recorded answers ``already_committed``.
 
     Raises:
         BackendError: nothing is known of the batch; commit it again.
@@ -117,8 +136,9 @@ async def commit(
         return len(bodies)
 
     header = {"agent": agent, "worker": worker, "msgs": [_message(result, add) for result in results]}
-    epoch, verdicts = await store.run("commit", partition, orjson.dumps(header), *bodies)
-    return int(epoch), [Verdict(text(kind), text(detail)) for kind, detail in verdicts]  # type: ignore[arg-type]
+    epoch, rows, steps = await store.run("commit", partition, orjson.dumps(header), *bodies)
+    verdicts = [Verdict(text(kind), text(detail)) for kind, detail in rows]  # type: ignore[arg-type]
+    return Filed(int(epoch), verdicts, int(steps))
 
 
 def _message(result: StepResult, add: Any) -> dict[str, Any]:
@@ -143,6 +163,10 @@ def _message(result: StepResult, add: Any) -> dict[str, Any]:
         message["why"] = add(result.why)
     if result.starve is not None:
         message["sv"] = _emission(result.starve, add)
+    if result.foreseen:
+        message["dec"] = result.foreseen
+    if result.eager:
+        message["eager"] = [{**_message(step, add), "agent": step.entry.agent} for step in result.eager]
     return message
 
 

@@ -72,7 +72,8 @@ class CrashStore(Store):
             record = orjson.loads(args[2])
             return bool(record["agent"] == self.point.agent)
         header = orjson.loads(args[0])
-        return bool(header["agent"] == self.point.agent)
+        eager = (step["agent"] for message in header.get("msgs", ()) for step in message.get("eager", ()))
+        return self.point.agent in (header["agent"], *eager)
 
     async def _vanish(self) -> None:
         self.crashed.set()

@@ -26,6 +26,7 @@ from wingman_runtime.contracts.claims import Claim
 from wingman_runtime.contracts.control import ControlMode, ControlRecord
 from wingman_runtime.contracts.event import Event, EventCatalog
 from wingman_runtime.contracts.outcome import AgentOutcome, Done, Emit, Forward, Perform, Refuse, Wait
+from wingman_runtime.contracts.work import Outcome
 from wingman_runtime.effects.perform import Errand, Performer
 from wingman_runtime.errors import AdmissionClosedError, BackendError, ContractError
 from wingman_runtime.project.agents import MountedAgent
@@ -41,6 +42,8 @@ from wingman_runtime.worker.tables import FlowTables
 from wingman_runtime.worker.threads import AgentThreads
 
 _LOG = structlog.get_logger(__name__)
+CLOSING = 2
+"""The phase in which a request is closed: its outcome is decided."""
 ANSWER_LIMIT = 32 * 2**20
 """Bytes of all events of one answer; far above what tools may return, far below what ends a connection."""
 
@@ -93,9 +96,19 @@ class Desk:
         self._control = control
         self._threads = threads
         self._worker = worker
+        self._prompt: bool | None = None
 
-    async def work(self, entry: Entry) -> Finished | None:
+    @property
+    def eager(self) -> bool:
+        """Whether its agent may answer before what it answers to is recorded: it has no effects, has answered
+        before, and never waited for anything."""
+        return self._prompt is True and not self._manifest.performs
+
+    async def work(self, entry: Entry, *, foreseen: Outcome | None = None) -> Finished | None:
         """What to commit for ``entry``; None when it is not ours any longer.
+
+        Args:
+            foreseen: for an eager step that closes a request, the outcome that the step before it decides.
 
         Raises:
             BackendError: a port or the ledger could not reach the server; nothing is decided, try again.
@@ -135,7 +148,7 @@ class Desk:
             return Finished(compose.quarantine(step, "unknown_flow", f"no flow {entry.flow_digest!r}"))
         step.policy = judge.digest
         policy = StepPolicy(judge, self._manifest.gate)
-        return await self._answered(step, event, policy)
+        return await self._answered(step, event, policy, foreseen)
 
     async def again(self, finished: Finished, verdict: Verdict) -> Finished | None:
         """What to commit instead, after a verdict that refused ``finished``; None: let it go."""
@@ -178,9 +191,11 @@ class Desk:
             raise ContractError("the entry names another event or request than its envelope", where="id")
         return event
 
-    async def _answered(self, step: Step, event: Event[Any], policy: StepPolicy) -> Finished | None:
+    async def _answered(
+        self, step: Step, event: Event[Any], policy: StepPolicy, foreseen: Outcome | None
+    ) -> Finished | None:
         try:
-            outcome = await self._called(event, policy, step.entry.partition)
+            outcome = await self._called(step.entry, event, policy, foreseen)
             if isinstance(outcome, Perform):
                 if not self._manifest.performs:
                     return self._failed(step, "invalid_output", "its manifest does not say performs: true")
@@ -195,13 +210,19 @@ class Desk:
         step.decisions = tuple(decision.record() for _, decision in policy.asked)
         return self._checked(step, outcome, policy)
 
-    async def _called(self, event: Event[Any], policy: StepPolicy, partition: int) -> AgentOutcome:
-        ports = self._rack.pick(self._manifest.needs, policy, partition)
+    async def _called(
+        self, entry: Entry, event: Event[Any], policy: StepPolicy, foreseen: Outcome | None
+    ) -> AgentOutcome:
+        if entry.phase == CLOSING and foreseen is None and "ledger" in self._manifest.needs:
+            # Asked for on its behalf, so that it need not wait.
+            foreseen = await self._rack.decided(entry.request_id)
+        ports = self._rack.pick(self._manifest.needs, policy, entry.partition, foreseen)
         call = partial(self._agent.function, event, **ports)
         outcome: AgentOutcome
         try:
             until = asyncio.get_running_loop().time() + self._manifest.timeout.total_seconds()
             begun = Begun(call() if self._agent.is_async else self._in_thread(call))
+            self._prompt = begun.done and self._prompt is not False
             if begun.done:
                 outcome = begun.value
             else:

@@ -34,6 +34,7 @@ from wingman_runtime.redisio.ending import cancelled
 from wingman_runtime.redisio.inbox import Entry
 from wingman_runtime.redisio.store import Store
 from wingman_runtime.worker.desk import Desk, Finished
+from wingman_runtime.worker.eager import Eager
 from wingman_runtime.worker.lawbook import Lawbook
 
 _LOG = structlog.get_logger(__name__)
@@ -78,6 +79,7 @@ class Lane:
 
     Args:
         seen_epoch: told the control epoch that each commit answers, so that a change is noticed at once.
+        eager: answers what follows from an answer at once.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class Lane:
         lawbook: Lawbook,
         control: Callable[[], ControlRecord],
         seen_epoch: Callable[[int], None],
+        eager: Eager,
     ) -> None:
         self.agent = agent
         self.partition = partition
@@ -104,6 +107,7 @@ class Lane:
         self._lawbook = lawbook
         self._control = control
         self._seen_epoch = seen_epoch
+        self._eager = eager
         self._in_hand: dict[str, InHand] = {}
         self._finished: deque[Finished] = deque()
         self._ready = asyncio.Event()
@@ -198,7 +202,11 @@ class Lane:
         now = asyncio.get_running_loop().time()
         held = InHand(entry, now, now)
         self._in_hand[entry.entry_id] = held
-        held.task = asyncio.create_task(self._working(held, lambda: self._desk.work(entry)))
+        held.task = asyncio.create_task(self._working(held, lambda: self._answer(entry)))
+
+    async def _answer(self, entry: Entry) -> Finished | None:
+        finished = await self._desk.work(entry)
+        return None if finished is None else await self._eager.extend(finished)
 
     async def _working(self, held: InHand, call: Callable[[], Coroutine[Any, Any, Finished | None]]) -> None:
         try:
@@ -241,10 +249,11 @@ class Lane:
 
     def _batch(self) -> list[Finished]:
         batch: list[Finished] = []
-        size = 0
-        while self._finished and len(batch) < self._limits.batch:
+        size = steps = 0
+        while self._finished:
             size += self._finished[0].result.size
-            if batch and size > self._limits.batch_bytes:
+            steps += self._finished[0].result.steps
+            if batch and (size > self._limits.batch_bytes or steps > self._limits.batch):
                 break
             batch.append(self._finished.popleft())
         return batch
@@ -252,7 +261,7 @@ class Lane:
     async def _file(self, batch: list[Finished]) -> None:
         results: list[StepResult] = [finished.result for finished in batch]
         try:
-            epoch, verdicts = await self._patiently(
+            filed = await self._patiently(
                 lambda: commit(self._store, self.partition, self.agent, self._worker, results), _LATER
             )
         except Exception as error:
@@ -265,8 +274,9 @@ class Lane:
             _LOG.exception("cannot be committed", agent=self.agent, entry=entry.entry_id)
             self._filed(batch[0], Verdict("uncommittable", str(error)[:500]))
             return
-        self._seen_epoch(epoch)
-        for finished, verdict in zip(batch, verdicts, strict=True):
+        self._seen_epoch(filed.epoch)
+        self.progress.committed += filed.steps
+        for finished, verdict in zip(batch, filed.verdicts, strict=True):
             self._filed(finished, verdict)
 
     def _filed(self, finished: Finished, verdict: Verdict) -> None:
@@ -274,7 +284,6 @@ class Lane:
         self.progress.verdicts[verdict.kind] = self.progress.verdicts.get(verdict.kind, 0) + 1
         held = self._in_hand.get(entry_id)
         if verdict.kind in ("committed", "already_committed") or held is None:
-            self.progress.committed += 1
             self.progress.last_commit = asyncio.get_running_loop().time()
             self._drop(entry_id)
             return

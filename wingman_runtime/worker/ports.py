@@ -15,7 +15,7 @@ from wingman_runtime.contracts.ports import (
     Scopes,
     Tools,
 )
-from wingman_runtime.contracts.work import Approval, Plan
+from wingman_runtime.contracts.work import Approval, Effect, Outcome, Plan
 from wingman_runtime.policy.bundle import GATES
 from wingman_runtime.policy.judge import Judge
 from wingman_runtime.redisio import approvals
@@ -98,6 +98,21 @@ class StepApprovals:
         return self._terms(plan)
 
 
+class ForeseenLedger:
+    """The ``ledger`` port where the outcome is known: asked for already, or decided in the very commit that
+    will record an eager step."""
+
+    def __init__(self, ledger: Ledger, outcome: Outcome) -> None:
+        self._ledger = ledger
+        self._outcome = outcome
+
+    async def effects(self, request_id: str) -> tuple[Effect, ...]:
+        return await self._ledger.effects(request_id)
+
+    async def decided(self, request_id: str) -> Outcome | None:
+        return self._outcome
+
+
 class PortRack:
     """The ports of one worker, from which each step's are picked by name."""
 
@@ -122,7 +137,14 @@ class PortRack:
             **(extra or {}),
         }
 
-    def pick(self, needs: tuple[str, ...], policy: StepPolicy, partition: int) -> dict[str, Any]:
+    async def decided(self, request_id: str) -> Outcome | None:
+        """The outcome on record, as the ``ledger`` port tells it."""
+        ledger: Ledger = self._fixed["ledger"]
+        return await ledger.decided(request_id)
+
+    def pick(
+        self, needs: tuple[str, ...], policy: StepPolicy, partition: int, foreseen: Outcome | None = None
+    ) -> dict[str, Any]:
         """Exactly the named ports; the manifest's check at load made sure that each is known."""
         out: dict[str, Any] = {}
         for name in needs:
@@ -131,6 +153,9 @@ class PortRack:
             elif name == "approvals":
                 approvals_port: Approvals = StepApprovals(self._store, partition, self._terms)
                 out[name] = approvals_port
+            elif name == "ledger" and foreseen is not None:
+                ledger: Ledger = ForeseenLedger(self._fixed[name], foreseen)
+                out[name] = ledger
             else:
                 out[name] = self._fixed[name]
         return out

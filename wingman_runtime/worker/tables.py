@@ -21,6 +21,7 @@ class FlowTable:
     name: str
     digest: str
     routes: Mapping[str, Route]
+    finally_: str = ""
 
     def route(self, agent: str, event_type: str) -> Route | None:
         return next_of(self.routes, agent, event_type)
@@ -45,7 +46,10 @@ class FlowTables:
 
     def __init__(self, store: Store, project_flows: Iterable[CompiledFlow]) -> None:
         self._store = store
-        self._known = {flow.digest: FlowTable(flow.name, flow.digest, flow.table) for flow in project_flows}
+        self._known = {
+            flow.digest: FlowTable(flow.name, flow.digest, flow.table, flow.finally_)
+            for flow in project_flows
+        }
 
     async def get(self, partition: int, digest: str) -> FlowTable | None:
         """The table of ``digest``; None when nobody has ever activated it."""
@@ -55,7 +59,9 @@ class FlowTables:
             if not rows:
                 return None
             routes = {key: _route(row) for key, row in rows.items() if not key.startswith("@")}
-            table = self._known[digest] = FlowTable(rows.get("@name", ""), digest, routes)
+            table = self._known[digest] = FlowTable(
+                rows.get("@name", ""), digest, routes, rows.get("@finally", "")
+            )
         return table
 
 

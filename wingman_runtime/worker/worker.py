@@ -30,6 +30,7 @@ from wingman_runtime.redisio import control, inbox, timers
 from wingman_runtime.redisio.ending import cancelled
 from wingman_runtime.redisio.store import Store
 from wingman_runtime.worker.desk import Desk
+from wingman_runtime.worker.eager import Eager
 from wingman_runtime.worker.heartbeat import Heartbeat
 from wingman_runtime.worker.lane import Lane, LaneLimits
 from wingman_runtime.worker.lawbook import Lawbook
@@ -90,8 +91,8 @@ class Worker:
         self._refresh = [asyncio.Event() for _ in range(store.partitions)]
         self._to_unpark = [True] * store.partitions
         self.lanes: list[Lane] = []
-        for agent in self._agents:
-            desk = Desk(
+        desks = {
+            agent.name: Desk(
                 agent,
                 catalog=catalog,
                 tables=tables,
@@ -102,9 +103,13 @@ class Worker:
                 threads=AgentThreads(agent.name, limits.slots * store.partitions),
                 worker=self.name,
             )
-            self.lanes += [self._lane(desk, agent.name, n, limits) for n in range(store.partitions)]
+            for agent in self._agents
+        }
+        eager = Eager(desks)
+        for name_, desk in desks.items():
+            self.lanes += [self._lane(desk, name_, n, limits, eager) for n in range(store.partitions)]
 
-    def _lane(self, desk: Desk, agent: str, partition: int, limits: LaneLimits) -> Lane:
+    def _lane(self, desk: Desk, agent: str, partition: int, limits: LaneLimits, eager: Eager) -> Lane:
         return Lane(
             self._store,
             partition,
@@ -115,6 +120,7 @@ class Worker:
             lawbook=self._lawbook,
             control=lambda: self._control[partition],
             seen_epoch=lambda epoch: self._seen_epoch(partition, epoch),
+            eager=eager,
         )
 
     @property

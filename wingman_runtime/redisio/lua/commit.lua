@@ -1,12 +1,51 @@
 -- commit: record the finished steps of one agent, all clauses checked before anything is written.
 -- ARGV[1] header {agent, worker, msgs}; ARGV[2..] opaque bodies, addressed by index in the header.
--- Returns {epoch, {verdict, detail} per message}.
+-- A message may bring ``eager`` steps: answers of further agents to the one event that the step before it sends.
+-- Returns {epoch, {verdict, detail} per message, number of steps recorded}.
 local H = cjson.decode(ARGV[1])
 local agent, worker = H.agent, H.worker
 local function body(i) return ARGV[i + 1] end
 local policy = call('HGET', P .. ':control', 'policy') or ''
 local SPARE = 16
 local budgets, versions, seen = {}, {}, {}
+
+-- What flow, rules, policy and budgets say of an answer, whoever brings it. ``m.fields`` is its source entry where
+-- that is at hand.
+local function refused(m, s)
+  m.ph = math.min(m.ph, s.phase)
+  local rule = held(m.agent, m.ty, s.flow_name, s.tenant, m.r, m.ph)
+  if rule then return { 'stale_control', rule } end
+  if m.d == 'retry' then return nil end
+  if m.p ~= '' and m.p ~= policy then return { 'stale_policy', policy } end
+  if m.ap then
+    local have = call('HMGET', P .. ':apr:' .. m.ap.id, 'v', 'req')
+    local other = have[2] and have[2] ~= m.r
+    if other or (tonumber(have[1]) or 0) ~= m.ap.v or versions[m.ap.id] then return { 'conflict', m.ap.id } end
+  end
+  -- Flows stored before this row existed have the default.
+  if #m.em > (tonumber(meta(s, 'fan_out')) or 16) then return { 'over_budget', 'fan_out' } end
+  local spent = budgets[m.r] or s.events
+  -- A request that used up its budget must still be able to undo what it did, and to be stamped.
+  local spare = m.ph > 0 and SPARE or 0
+  for _, e in ipairs(m.em) do
+    local route = route_of(s, m.agent, e.ty)
+    if not route or lacks(route, e) then return { 'refused_emit', e.ty } end
+    if e.k == 'routed' then
+      -- Forwarding passes on the very event that came in: its own entry is the source, not the worker's word.
+      m.fields = m.fields or entry_fields(inbox(m.agent), m.e)
+      if e.id ~= m.ev or not m.fields or m.fields.ty ~= e.ty then return { 'refused_emit', e.ty } end
+    end
+    if not e.sys then
+      if e.dp > (tonumber(meta(s, 'depth')) or 0) + spare then return { 'over_budget', 'depth' } end
+      spent = spent + 1
+      if spent > (tonumber(meta(s, 'events')) or 0) + spare then return { 'over_budget', 'events' } end
+    end
+  end
+  -- Counted only once the whole message has passed: a refused one must not spend for its neighbours.
+  budgets[m.r] = spent
+  if m.ap then versions[m.ap.id] = true end
+  return nil
+end
 
 local function check(m)
   local first = seen[m.e]
@@ -35,39 +74,7 @@ local function check(m)
   if m.d == 'bury' and (not s or not logged) then m.stray = true; return nil end
   if not s then return { 'gone', m.r } end
   if not logged then return { 'unlogged', m.ev } end
-  m.ph = math.min(m.ph, s.phase)
-  local rule = held(agent, m.ty, s.flow_name, s.tenant, m.r, m.ph)
-  if rule then return { 'stale_control', rule } end
-  if m.d == 'retry' then return nil end
-  if m.p ~= '' and m.p ~= policy then return { 'stale_policy', policy } end
-  if m.ap then
-    local have = call('HMGET', P .. ':apr:' .. m.ap.id, 'v', 'req')
-    local other = have[2] and have[2] ~= m.r
-    if other or (tonumber(have[1]) or 0) ~= m.ap.v or versions[m.ap.id] then return { 'conflict', m.ap.id } end
-  end
-  -- Flows stored before this row existed have the default.
-  if #m.em > (tonumber(meta(s, 'fan_out')) or 16) then return { 'over_budget', 'fan_out' } end
-  local spent = budgets[m.r] or s.events
-  -- A request that used up its budget must still be able to undo what it did, and to be stamped.
-  local spare = m.ph > 0 and SPARE or 0
-  for _, e in ipairs(m.em) do
-    local route = route_of(s, agent, e.ty)
-    if not route or lacks(route, e) then return { 'refused_emit', e.ty } end
-    if e.k == 'routed' then
-      -- Forwarding passes on the very event that came in: its own entry is the source, not the worker's word.
-      m.fields = m.fields or entry_fields(inbox(agent), m.e)
-      if e.id ~= m.ev or not m.fields or m.fields.ty ~= e.ty then return { 'refused_emit', e.ty } end
-    end
-    if not e.sys then
-      if e.dp > (tonumber(meta(s, 'depth')) or 0) + spare then return { 'over_budget', 'depth' } end
-      spent = spent + 1
-      if spent > (tonumber(meta(s, 'events')) or 0) + spare then return { 'over_budget', 'events' } end
-    end
-  end
-  -- Counted only once the whole message has passed: a refused one must not spend for its neighbours.
-  budgets[m.r] = spent
-  if m.ap then versions[m.ap.id] = true end
-  return nil
+  return refused(m, s)
 end
 
 local function write_approval(s, ap)
@@ -88,8 +95,12 @@ local function write_approval(s, ap)
   call('HSET', key, 'v', ap.v + 1, 'status', ap.st, 'json', body(ap.b))
 end
 
+local touched = {}
+local recorded = 0
+
 local function write_done(m)
   local s = load(m.r)
+  touched[m.r] = s
   local before = s.phase
   local cut = m.ph < before or s.status == 'ended'
   for _, record in ipairs(m.lg) do append(record[1], m.r, body(record[2])) end
@@ -99,19 +110,53 @@ local function write_done(m)
     if e.jh then e.join_head = body(e.jh); e.join_tail = body(e.jt) end
     append(cut and 'cut' or e.k, m.r, body(e.pre) .. (e.k == 'routed' and '' or e.body) .. '}')
     if not e.sys then s.events = s.events + 1 end
-    if not cut then s.open = s.open + apply_route(s, agent, e, route_of(s, agent, e.ty), m.ph) end
+    if not cut then s.open = s.open + apply_route(s, m.agent, e, route_of(s, m.agent, e.ty), m.ph) end
   end
   if s.phase > before then withdraw(s) end
-  call('HSET', reqkey(m.r) .. ':steps', m.ev .. '>' .. agent, m.rc)
+  call('HSET', reqkey(m.r) .. ':steps', m.ev .. '>' .. m.agent, m.rc)
   s.open = s.open - 1
   if m.sv then m.sv.body = body(m.sv.b); m.sv.log = body(m.sv.pre) .. m.sv.body .. '}' end
   advance(s, m.sv)
-  flush(s)
-  if s.status == 'ended' then expire(s) end
+end
+
+local function write_retry(m, f, delivered)
+  f.n = delivered
+  f.agent = m.agent
+  local step = m.ev .. '>' .. m.agent
+  call('ZADD', P .. ':timers', now + m.delay, step)
+  call('HSET', P .. ':timer', step, cjson.encode(f))
+  call('HSET', reqkey(m.r) .. ':steps', step, '@timer')
+  for _, record in ipairs(m.lg) do append(record[1], m.r, body(record[2])) end
+end
+
+-- The answers that came along, each to the delivery that the one before has just made. The first that may not
+-- be recorded now, or whose delivery did not come about, ends it: the delivery is then made as any other.
+local function write_eager(head)
+  local steps = head.eager or {}
+  awaited = steps[1]
+  write_done(head)
+  for i, m in ipairs(steps) do
+    local f = awaited.f
+    awaited = nil
+    if not f then return end
+    m.fields = f
+    m.ph = f.ph
+    local s = load(m.r)
+    local foreseen = m.dec and m.dec ~= s.dec
+    if foreseen or f.ty ~= m.ty or refused(m, s) then
+      deliver(f.r, m.agent, f.id, f.ty, f.f, f.fd, f.t, f.ph, f.b)
+      return
+    end
+    recorded = recorded + 1
+    if m.d == 'retry' then return write_retry(m, f, 1) end
+    awaited = steps[i + 1]
+    write_done(m)
+  end
 end
 
 local verdicts, acks = {}, {}
 for i, m in ipairs(H.msgs) do
+  m.agent = agent
   verdicts[i] = check(m) or { 'committed', m.rc }
   local v = verdicts[i][1]
   if v == 'committed' then seen[m.e] = m end
@@ -129,10 +174,11 @@ for i, m in ipairs(H.msgs) do
   if verdicts[i][1] == 'already_committed' and m.owned then
     append('anomaly', m.r, cjson.encode({ anomaly = 'copied_entry', agent = agent, entry = m.e, event_id = m.ev }))
   elseif verdicts[i][1] == 'committed' then
+    recorded = recorded + 1
     local f = m.fields
     local before = f and tonumber(f.n) or 0
     if m.d == 'done' then
-      write_done(m)
+      write_eager(m)
     elseif m.d == 'park' then
       -- The rule may be gone since the worker saw it: nobody would come to fetch the entry then.
       if held(agent, f.ty or '', f.f or '', f.t or '', f.r or '', tonumber(f.ph)) then
@@ -142,12 +188,7 @@ for i, m in ipairs(H.msgs) do
         requeue(agent, f, before + m.deliveries - 1, '@' .. m.e)
       end
     elseif m.d == 'retry' then
-      f.n = before + m.deliveries
-      f.agent = agent
-      call('ZADD', P .. ':timers', now + m.delay, m.ev .. '>' .. agent)
-      call('HSET', P .. ':timer', m.ev .. '>' .. agent, cjson.encode(f))
-      move_step(f, agent, '@' .. m.e, '@timer')
-      for _, record in ipairs(m.lg) do append(record[1], m.r, body(record[2])) end
+      write_retry(m, f, before + m.deliveries)
     elseif m.d == 'bury' then
       call('XADD', P .. ':dead:' .. agent, '*', 'id', f.id or '', 'r', f.r or '', 'ty', f.ty or '', 'f', f.f or '',
         'fd', f.fd or '', 't', f.t or '', 'ph', f.ph or '0', 'n', before + m.deliveries, 'b', f.b or '', 'why', body(m.why))
@@ -164,4 +205,8 @@ for i, m in ipairs(H.msgs) do
     end
   end
 end
-return { tonumber(call('HGET', P .. ':control', 'epoch') or '0'), verdicts }
+for _, s in pairs(touched) do
+  flush(s)
+  if s.status == 'ended' then expire(s) end
+end
+return { tonumber(call('HGET', P .. ':control', 'epoch') or '0'), verdicts, recorded }

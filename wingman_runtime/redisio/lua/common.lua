@@ -72,8 +72,15 @@ local function move_step(f, agent, was, is)
   end
 end
 
+-- A delivery whose answer came along in the same commit (an eager step): kept back until that answer is checked.
+local awaited = nil
+
 -- Put one event before one agent. Naming its entry is what makes the delivery a logged one.
 local function deliver(req, agent, id, etype, flow, digest, tenant, phase, body)
+  if awaited and not awaited.f and awaited.r == req and awaited.agent == agent and awaited.ev == id then
+    awaited.f = { id = id, r = req, ty = etype, f = flow, fd = digest, t = tenant, ph = phase, n = 0, b = body }
+    return
+  end
   local entry = call('XADD', inbox(agent), '*', 'id', id, 'r', req, 'ty', etype, 'f', flow, 'fd', digest,
     't', tenant, 'ph', phase, 'n', 0, 'b', body)
   call('HSET', reqkey(req) .. ':steps', id .. '>' .. agent, '@' .. entry)

@@ -209,6 +209,34 @@ def test_a_second_dev_is_refused(project: Path) -> None:
     assert "runs in this project already, as process " in done.stderr
 
 
+def test_a_worker_in_another_terminal_joins_what_dev_runs(project: Path) -> None:
+    """`wingman worker` attaches to the running server; Ctrl-C ends that one, and dev goes on."""
+
+    def workers() -> int:
+        return len(json.loads(wingman(project, "status", "--json").stdout)["workers"])
+
+    def becomes(count: int) -> bool:
+        deadline = time.monotonic() + WAIT
+        while (now := workers()) != count and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return now == count
+
+    before = workers()
+    joined = subprocess.Popen(
+        [sys.executable, "-m", "wingman_runtime", "worker"],
+        cwd=project, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0,
+    )  # fmt: skip
+    try:
+        assert becomes(before + 1)
+        joined.send_signal(signal.SIGINT)
+        assert joined.wait(WAIT) == 0
+        assert becomes(before)
+    finally:
+        joined.kill()
+        joined.wait(WAIT)
+    assert greet(project, "joined", "still here", "--wait", "20").returncode == 0
+
+
 def test_a_parameter_no_step_uses_is_told(project: Path) -> None:
     """A misspelt parameter is named with what was meant."""
     done = wingman(project, "submit", "greeting.send", "-p", "to=x", "-p", "txet=hello", "--as", "alice")

@@ -16,6 +16,8 @@ import pytest
 from tests.worker.projects import COMPLETE, END, Agent, Site, Spec, load, site, until, write
 from wingman_runtime import Client, SyncClient
 from wingman_runtime.errors import (
+    BackendRefusedError,
+    BackendUnreachableError,
     ConflictError,
     ContractError,
     NotFoundError,
@@ -171,6 +173,48 @@ async def test_an_unknown_request_is_not_found(idle: Site) -> None:
     for text in ("req_p7_" + "0" * 32, "nonsense", ""):
         with pytest.raises(ContractError):
             idle.client.request(text)
+
+
+async def test_an_answer_lost_while_submitting_is_asked_for_again(
+    idle: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Admitted, but the answer did not arrive: the next attempt finds the first, and there is one request."""
+    run = idle.client.store.run
+    lost: list[Any] = []
+
+    async def losing(name: str, partition: int, *args: Any) -> Any:
+        reply = await run(name, partition, *args)
+        if len(lost) < 2:
+            lost.append(reply)
+            raise BackendUnreachableError("the answer is lost")
+        return reply
+
+    monkeypatch.setattr(idle.client.store, "run", losing)
+    request = await idle.submit()
+    assert [found.request_id for found in await idle.client.requests()] == [request.id]
+    assert [reply[0] for reply in lost] == [b"admitted", b"duplicate"]
+
+
+async def test_a_server_that_refuses_is_not_waited_for(idle: Site) -> None:
+    """Whoever waits is told at once, each of them, and nothing of the waiting is left behind."""
+    request = await idle.submit()
+    await idle.store.call("ACL", "SETUSER", "default", "-hmget")
+    try:
+        async with asyncio.timeout(5):
+            ends = await asyncio.gather(*(request.result(60) for _ in range(3)), return_exceptions=True)
+    finally:
+        await idle.store.call("ACL", "SETUSER", "default", "+@all")
+    assert {type(end) for end in ends} == {BackendRefusedError}
+    assert idle.client.waiter._waiting == {}
+
+
+async def test_all_who_wait_for_one_request_get_its_end(busy: Site) -> None:
+    """Asked before and after the end, once and again: the same response."""
+    request = await busy.submit()
+    early = await asyncio.gather(*(request.result(10) for _ in range(5)))
+    late = await asyncio.gather(*(request.result(10) for _ in range(5)))
+    assert {response.outcome for response in (*early, *late)} == {"completed"}
+    assert all(response == early[0] for response in (*early, *late))
 
 
 async def test_events_come_in_order_and_end(busy: Site) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import random
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -30,6 +31,7 @@ from wingman_runtime.client.vote import VoteResult, vote_result
 from wingman_runtime.client.waiter import Waiter, same_partition
 from wingman_runtime.contracts.canonical import canonical, digest
 from wingman_runtime.contracts.control import ControlMode, ControlRule, ControlTarget
+from wingman_runtime.contracts.event import Event
 from wingman_runtime.contracts.events import ApprovalVoteCast, RequestCancelled, UserRequestReceived
 from wingman_runtime.contracts.ids import derive
 from wingman_runtime.contracts.work import Approval, StepRequest, Vote
@@ -48,6 +50,7 @@ from wingman_runtime.redisio.store import Store
 from wingman_runtime.settings import Redis, Settings
 
 _RETRY_FOR = 15.0
+_FIRST_WAIT = 0.1
 _VOTE_WAIT = 10.0
 
 
@@ -183,16 +186,31 @@ class Client:
                 digest({"actor": who, "flow": flow, "request": body}),
             )
         await self._check_memory()
+        began = time.monotonic()
+        try:
+            admitted = await admission.admit(self.store, event, rules=self._rules, idempotency=key)
+        except BackendUnreachableError:
+            left = began + _RETRY_FOR - time.monotonic()
+            if left <= 0:
+                raise
+            # The id is ours: if the first answer was lost, the second says so and admits nothing.
+            admitted = await self._admit_again(event, key, left)
+        return Request(self, admitted)
+
+    async def _admit_again(
+        self, event: Event[UserRequestReceived], key: tuple[str, str] | None, seconds: float
+    ) -> str:
+        """Apart from the first attempt, which would pay for the repeating machine without using it."""
+        await asyncio.sleep(random.uniform(0.0, _FIRST_WAIT))  # noqa: S311 - jitter
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(BackendUnreachableError),
-            stop=stop_after_delay(_RETRY_FOR),
-            wait=wait_random_exponential(multiplier=0.1, max=2.0),
+            stop=stop_after_delay(seconds),
+            wait=wait_random_exponential(multiplier=_FIRST_WAIT, max=2.0),
             reraise=True,
         ):
             with attempt:
-                # The id is ours: if the first answer was lost, the second says so and admits nothing.
-                admitted = await admission.admit(self.store, event, rules=self._rules, idempotency=key)
-        return Request(self, admitted)
+                return await admission.admit(self.store, event, rules=self._rules, idempotency=key)
+        raise AssertionError("unreachable: the last attempt raises")
 
     def request(self, request_id: str) -> Request:
         """A handle on a request submitted earlier, by anybody.

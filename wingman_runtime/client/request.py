@@ -20,6 +20,7 @@ from wingman_runtime.errors import (
     WingmanError,
 )
 from wingman_runtime.redisio import state
+from wingman_runtime.redisio.outcomes import Ending
 from wingman_runtime.redisio.state import RequestState
 
 if TYPE_CHECKING:
@@ -60,12 +61,15 @@ class Request:
         """
         found = await state.read(self._client.store, self.id)
         if found is None:
-            raise NotFoundError(
-                "no such request on this server",
-                where=self.id,
-                hint="ended requests are kept for times.state_ttl; look with `wingman audit query --request`",
-            )
+            raise self._missing()
         return found
+
+    def _missing(self) -> NotFoundError:
+        return NotFoundError(
+            "no such request on this server",
+            where=self.id,
+            hint="ended requests are kept for times.state_ttl; look with `wingman audit query --request`",
+        )
 
     async def result(self, timeout: float | None = None) -> Response:  # noqa: ASYNC109 - as asyncio.wait_for
         """The assembled response, once the request has ended. Asking again gives the same.
@@ -79,11 +83,12 @@ class Request:
             NotFoundError: as `state`.
         """
         try:
-            async with asyncio.timeout(timeout):
-                await self._client.waiter.ended(self.id)
-                return response_of(await self._patiently(self.state))
+            ending = await self._client.waiter.ended(self.id, timeout)
         except TimeoutError:
             raise await self.pending(timeout) from None
+        if ending is None:
+            raise self._missing()
+        return response_of(ending)
 
     async def events(self) -> AsyncIterator[RequestEvent]:
         """Every record of its trail in order, from the first; ends when the request has ended."""
@@ -154,7 +159,7 @@ def request_event(entry: LogEntry) -> RequestEvent:
     )
 
 
-def response_of(found: RequestState) -> Response:
+def response_of(found: RequestState | Ending) -> Response:
     """The response of an ended request; one that could not be stamped says so."""
     if found.final:
         return Event[AuditStamped].model_validate_json(found.final).data.response

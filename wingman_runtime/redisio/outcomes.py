@@ -1,12 +1,45 @@
-"""The stream of outcomes: a wake-up for clients, kept for seconds only; the state is the truth."""
+"""How requests end: a stream that wakes clients, kept for seconds only, and the state, which is the truth."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from wingman_runtime.contracts.ids import partition_of
 from wingman_runtime.redisio.faults import backend_errors
 from wingman_runtime.redisio.inbox import stream_rows
 from wingman_runtime.redisio.store import Store, mapped, text
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What a request came to, in four fields of `wingman_runtime.redisio.state.RequestState`."""
+
+    request_id: str
+    outcome: str
+    final: bytes
+    closing: bytes
+
+
+async def endings(store: Store, request_ids: Sequence[str]) -> dict[str, Ending | None]:
+    """Those of the given requests that have ended, and None for each that is not there.
+
+    One pipeline for all of them, past the batcher, which would want a task and a future for each.
+    """
+    pipeline = store.commands.pipeline(transaction=False)
+    for request_id in request_ids:
+        key = store.keys(partition_of(request_id)).request(request_id)
+        pipeline.execute_command("HMGET", key, "status", "outcome", "final", "cl_b")
+    async with backend_errors():
+        replies = await pipeline.execute()
+    found: dict[str, Ending | None] = {}
+    for request_id, (status, outcome, final, closing) in zip(request_ids, replies, strict=True):
+        if status is None:
+            found[request_id] = None
+        elif status != b"open":
+            found[request_id] = Ending(request_id, text(outcome), final or b"", closing or b"")
+    return found
 
 
 async def last_id(store: Store, partition: int) -> str:

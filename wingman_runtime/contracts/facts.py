@@ -76,4 +76,4 @@ def grounds(data: EventModel) -> tuple[str, ...]:
         return (f"cancelled by {data.by}: {data.reason}",)
     if isinstance(data, RequestExpired):
         return (data.reason,)
-    return tuple(getattr(data, "reasons", ()))
+    return tuple(vars(data).get("reasons", ()))

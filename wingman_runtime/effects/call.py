@@ -113,10 +113,6 @@ async def attempt(
             return last.retryable
         return isinstance(last, Unknown) and spec.repeatable(args) and not last.timed_out
 
-    def wait(state: tenacity.RetryCallState) -> float:
-        asked = _retry_after(state.outcome.result()) if state.outcome else 0.0
-        return asked + _JITTER(state)
-
     def pause(state: tenacity.RetryCallState) -> float:
         return _retry_after(end) + _JITTER(state)
 
@@ -152,7 +148,7 @@ async def _try(
     given_up = _Flag()
     run = _run_async if spec.is_async else _run_in_thread
     context = make_context(given_up.is_raised)
-    task = asyncio.ensure_future(run(spec, args, context))
+    task = asyncio.create_task(run(spec, args, context))
     try:
         await asyncio.sleep(0)  # what answers at once needs no timer
         if not task.done():

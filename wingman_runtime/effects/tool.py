@@ -11,6 +11,7 @@ import string
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -54,7 +55,7 @@ class ToolSpec:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        return tuple(name.removeprefix(_FIELD) for name in self.model.model_fields)
+        return _parameters(self.model)
 
     def schema_of(self, parameter: str) -> str:
         """What kind of value a parameter takes, in the words of its JSON schema."""
@@ -104,7 +105,7 @@ class ToolSpec:
         """The resource that a call with these (normalised) arguments touches."""
         if self.resource_of is not None:
             return self.resource_of(args)
-        return self.resource_template.format_map(dict(args))
+        return self.resource_template.format_map(args)
 
     def call(self, args: Mapping[str, Any], context: ToolContext) -> Any:
         """Call the function, or make its coroutine. Raises ContractError before anything is run."""
@@ -113,6 +114,11 @@ class ToolSpec:
         if self.context_parameter is not None:
             values[self.context_parameter] = context
         return self.function(**values)
+
+
+@lru_cache(maxsize=256)
+def _parameters(model: type[BaseModel]) -> tuple[str, ...]:
+    return tuple(name.removeprefix(_FIELD) for name in model.model_fields)
 
 
 def spec_of(

@@ -101,18 +101,18 @@ class Judge:
     def can_emit(self, agent: str, event_type: str, flow: str) -> Decision:
         """May ``agent`` emit ``event_type`` in ``flow``? Depends on the bundle alone."""
 
-        def ask() -> Decision:
-            return self.judge(
-                Question(
-                    gate=GATES["emit"],
-                    action="emit",
-                    principal=Ref("Agent", agent),
-                    resource=Ref("Event", event_type),
-                    attributes={"flow": flow, "shipped": event_type in SHIPPED},
-                )
+        known = self._emits.peek((agent, event_type, flow))
+        if known is None:
+            question = Question(
+                gate=GATES["emit"],
+                action="emit",
+                principal=Ref("Agent", agent),
+                resource=Ref("Event", event_type),
+                attributes={"flow": flow, "shipped": event_type in SHIPPED},
             )
-
-        return self._emits.get((agent, event_type, flow), ask)
+            known = self.judge(question)
+            self._emits.put((agent, event_type, flow), known)
+        return known
 
     def roles(self) -> tuple[str, ...]:
         return tuple(sorted(self.bundle.principals.roles))

@@ -22,6 +22,13 @@ async def _read(backend: Backend, block: int) -> bool:
     return bool(await backend.readers.xread({"s": "$"}, block=block))
 
 
+async def _blocked(backend: Backend, number: int) -> None:
+    """Once the server holds so many in a blocking read."""
+    async with asyncio.timeout(10):
+        while (await backend.commands.info("clients"))["blocked_clients"] != number:  # noqa: ASYNC110 - no event for it
+            await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize("pool", ["commands", "readers"])
 async def test_a_command_whose_answer_is_lost_was_sent_once(pool: str) -> None:
     """The server takes the XADD and hangs up: one XADD arrived, and the caller is told."""
@@ -36,15 +43,14 @@ async def test_a_command_whose_answer_is_lost_was_sent_once(pool: str) -> None:
 @pytest.mark.parametrize(("pool", "limit"), [("commands", "COMMAND_TIMEOUT"), ("readers", "READ_TIMEOUT")])
 async def test_a_silent_server_is_noticed(pool: str, limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No answer within the pool's timeout: unreachable, sent once, and said that it may have happened."""
-    monkeypatch.setattr(connection, "COMMAND_TIMEOUT", 2.0)
+    monkeypatch.setattr(connection, "COMMAND_TIMEOUT", 60.0)
+    monkeypatch.setattr(connection, "READ_TIMEOUT", 60.0)
     monkeypatch.setattr(connection, limit, 0.2)
     async with impostor(MODERN) as server, await open_backend(server.url) as backend:
         server.other = "silence"
-        began = time.monotonic()
         with pytest.raises(BackendUnreachableError, match="did not answer in time"):
-            async with backend.errors():
+            async with asyncio.timeout(30), backend.errors():
                 await getattr(backend, pool).xadd("stream", {"a": "b"})
-        assert time.monotonic() - began < 1.5
         assert sum(line.startswith("XADD") for line in server.seen) == 1
 
 
@@ -60,15 +66,10 @@ async def test_the_longest_block_ends_before_the_readers_timeout(backend_url: st
 async def test_blocked_readers_do_not_hold_up_commands(backend_url: str) -> None:
     """Thirty readers block; a command is answered at once, and wakes them."""
     async with await open_backend(backend_url, command_connections=2) as backend:
-        reads = [asyncio.create_task(_read(backend, 2000)) for _ in range(30)]
-        for _ in range(200):
-            if (await backend.commands.info("clients"))["blocked_clients"] == len(reads):
-                break
-            await asyncio.sleep(0.01)
-        began = time.monotonic()
+        reads = [asyncio.create_task(_read(backend, 5000)) for _ in range(30)]
+        await _blocked(backend, len(reads))
         await backend.commands.xadd("s", {"a": "b"})
-        assert all(await asyncio.gather(*reads))
-        assert time.monotonic() - began < 1.0
+        assert all(await asyncio.gather(*reads))  # one that had waited to the end would be empty-handed
 
 
 async def test_many_callers_share_few_connections(backend_url: str) -> None:
@@ -82,12 +83,13 @@ async def test_many_callers_share_few_connections(backend_url: str) -> None:
 async def test_a_reader_too_many_is_told_at_once(backend_url: str) -> None:
     """A blocking reader does not queue behind another: it would look like an empty stream."""
     async with await open_backend(backend_url, reader_connections=1) as backend:
-        first = asyncio.create_task(_read(backend, 500))
-        await asyncio.sleep(0.1)
+        first = asyncio.create_task(_read(backend, 5000))
+        await _blocked(backend, 1)
         with pytest.raises(BackendUnreachableError, match="all connections"):
             async with backend.errors():
                 await backend.readers.xread({"s": "$"}, block=500)
-        await first
+        await backend.commands.xadd("s", {"a": "b"})
+        assert await first
 
 
 async def test_replies_have_the_shapes_of_resp2(backend_url: str) -> None:

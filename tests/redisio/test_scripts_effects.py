@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.redisio.harness import House, a_plan, an_approval, done, emission, retry
@@ -71,6 +72,12 @@ class Hands:
         ended = which.model_copy(update={"status": status, **rest})
         return await self.ledger.record(claim(entry or self.entry, worker), ended)
 
+    async def overdue(self, which: Effect) -> None:
+        """As if the deadline of an intent had just passed."""
+        key, field = self.house.store.keys(0).effects(which.request_id), f"{which.effect_id}:m"
+        kept = orjson.loads(await self.house.call("HGET", key, field))
+        await self.house.call("HSET", key, field, orjson.dumps(kept | {"dl": 1}))
+
 
 async def hands(house: House, **approval: Any) -> Hands:
     request_id, entry = await house.started()
@@ -121,14 +128,14 @@ async def test_a_lost_reply_to_an_intent_is_asked_again(house: House) -> None:
 async def test_another_claimant_waits_out_the_deadline(house: House) -> None:
     """After a crash the intent is in doubt until the tool's deadline; then it can be taken over."""
     h = await hands(house)
-    first = effect(h.entry, deadline_ms=120)
+    first = effect(h.entry)
     await h.intend(first)
     [taken] = await inbox.reclaim(house.store, 0, "b", "w2", idle_ms=0, count=1)
     answer = await h.intend(first, entry=taken, worker="w2")
     assert answer.kind == "in_doubt"
-    assert 0 < answer.wait_ms <= 120
+    assert 0 < answer.wait_ms <= first.deadline_ms
     assert (await h.intend(first, entry=taken, worker="w2", takeover=True)).kind == "in_doubt"
-    await asyncio.sleep(answer.wait_ms / 1000 + 0.01)
+    await h.overdue(first)
     answer = await h.intend(first, entry=taken, worker="w2")
     assert (answer.kind, answer.wait_ms) == ("in_doubt", 0)
     answer = await h.intend(first, entry=taken, worker="w2", takeover=True)
@@ -147,13 +154,13 @@ async def test_another_claimant_waits_out_the_deadline(house: House) -> None:
 async def test_giving_up_on_a_doubt_is_for_after_the_deadline(house: House) -> None:
     """Another claimant may record uncertain once the deadline has passed, not before."""
     h = await hands(house)
-    first = effect(h.entry, deadline_ms=60)
+    first = effect(h.entry)
     await h.intend(first)
     [taken] = await inbox.reclaim(house.store, 0, "b", "w2", idle_ms=0, count=1)
     assert (
         await h.record(first, EffectStatus.UNCERTAIN, entry=taken, worker="w2")
     ).status is EffectStatus.INTENT
-    await asyncio.sleep(0.07)
+    await h.overdue(first)
     assert (await h.record(first, EffectStatus.DONE, entry=taken, worker="w2")).status is EffectStatus.INTENT
     ended = await h.record(first, EffectStatus.UNCERTAIN, entry=taken, worker="w2")
     assert ended.status is EffectStatus.UNCERTAIN

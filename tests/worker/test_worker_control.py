@@ -77,7 +77,8 @@ JUDGED = Spec(
             decision = policy.judge("audit", Ref("Agent", "work"), Ref("Request", event.request_id),
                 attributes={"tenant": event.tenant, "flow": event.flow, "outcome": "completed"},
                 gate="60-audit.cedar")
-            await asyncio.sleep(1.0)
+            while not (ROOT / "applied").exists():
+                await asyncio.sleep(0.02)
             """
             + COMPLETE,
             emits=["ExecutionComplete"],
@@ -111,6 +112,7 @@ async def test_a_policy_applied_in_flight_judges_the_stored_outcome(
         edited = load(root, valkey_url)
         assert edited.bundle.digest != place.project.bundle.digest
         await bootstrap.apply_policy(edited, place.store, by="test", reason="t")
+        (root / "applied").touch()
         assert (await request.result(10)).outcome == "completed"
         assert (root / "calls").read_text() == "x" * calls
         done = [r for r in await place.trail(request) if r.type == "ExecutionComplete"]

@@ -175,15 +175,17 @@ async def test_a_result_that_cannot_be_committed_ends_alone(
 
 async def test_liveness_is_progress(tmp_path: Path, valkey_url: str) -> None:
     """A handler that does not come to an end shows as its age in the heartbeat, though the worker beats."""
-    spec = _spec(f"await asyncio.sleep(1.2)\n{COMPLETE}")
-    async with site(load(write(tmp_path / "p", spec), valkey_url)) as place:
+    spec = _spec(f"while not (ROOT / 'go').exists(): await asyncio.sleep(0.02)\n{COMPLETE}")
+    root = write(tmp_path / "p", spec)
+    async with site(load(root, valkey_url)) as place:
         request = await place.submit()
 
         async def stuck() -> bool:
             beats = (await place.client.status()).workers
             return any(beat.alive and beat.facts["oldest_s"] > 0.7 for beat in beats)
 
-        await until(stuck, 5)
+        await until(stuck)
+        (root / "go").touch()
         assert (await request.result(5)).outcome == "completed"
 
 

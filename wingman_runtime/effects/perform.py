@@ -77,6 +77,7 @@ class _Job:
     policy: Policy
     plan_digest: str
     intent: str
+    unrecorded: list[Effect] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,14 @@ class Performer:
         self._begun: dict[str, int] = {}
 
     async def carry_out(
-        self, perform: Perform, claim: Claim, errand: Errand, manifest: Manifest, policy: Policy
+        self,
+        perform: Perform,
+        claim: Claim,
+        errand: Errand,
+        manifest: Manifest,
+        policy: Policy,
+        *,
+        unrecorded: list[Effect] | None = None,
     ) -> PlanReport:
         """Carry out a plan; after a crash, with the same arguments, finish it.
 
@@ -144,6 +152,8 @@ class Performer:
             errand: facts of that entry's envelope.
             manifest: the agent's; ``tools`` bounds what it may call.
             policy: the judge bound to the step; asked for ``execute`` or ``compensate`` before each intent.
+            unrecorded: takes the plan's last effect if that is done, instead of the ledger. The caller
+                records it with its very next commit, whatever the verdict, and then calls `recorded`.
 
         Returns:
             The report. Status ``interrupted`` (``error`` is ``held`` or ``fenced``): park or drop the entry
@@ -161,6 +171,7 @@ class Performer:
             policy=policy,
             plan_digest=plan.digest() if isinstance(plan, Plan) else "",
             intent=plan.intent if isinstance(plan, Plan) else "",
+            unrecorded=unrecorded,
         )
         wanted = Plan if perform.kind == "apply" else CompensationPlan
         if not isinstance(plan, wanted) or plan.request_id != claim.request_id:
@@ -168,6 +179,10 @@ class Performer:
         if isinstance(plan, Plan):
             return await self._apply(job, plan)
         return await self._compensate(job, plan)
+
+    def recorded(self, effect_id: str) -> None:
+        """The end of an effect that was handed out as ``unrecorded`` is on record now."""
+        self._begun.pop(effect_id, None)
 
     async def _apply(self, job: _Job, plan: Plan) -> PlanReport:
         tally = _Tally()
@@ -377,8 +392,12 @@ class Performer:
 
     async def _end(self, job: _Job, effect: Effect, status: EffectStatus, **what: Any) -> Effect | NotDone:
         ended = effect.model_copy(update={"status": status, "deadline_ms": 0, **what})
+        last = effect.step == len(job.perform.plan.steps) - 1
+        if job.unrecorded is not None and last and status is EffectStatus.DONE:
+            job.unrecorded.append(ended)
+            return ended
         recorded = await self._store.record(job.claim, ended)
-        self._begun.pop(effect.effect_id, None)
+        self.recorded(effect.effect_id)
         if recorded.status is EffectStatus.INTENT:  # taken over while we were at it: the other one answers
             return NotDone("fenced", stop=True)
         return recorded

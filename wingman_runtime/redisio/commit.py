@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from wingman_runtime.contracts.work import Approval
+from wingman_runtime.redisio.effects import EffectEnd
 from wingman_runtime.redisio.inbox import Entry
 from wingman_runtime.redisio.store import Store, text
 
@@ -88,6 +89,7 @@ class StepResult:
     ``eager`` are the answers of further agents, each to the one event that the step before it sends, ready to
     be recorded in the same commit. The script checks each like any other; from the first it refuses on,
     events are delivered as usual. An eager step's entry is not in any inbox: its ``entry_id`` is empty.
+    ``ends`` are recorded in the effects ledger whatever the verdict on the step is.
     ``foreseen`` is the outcome an eager step was answered under; another one refuses it.
     """
 
@@ -104,6 +106,7 @@ class StepResult:
     size: int = field(default=0)
     eager: tuple[StepResult, ...] = ()
     foreseen: str = ""
+    ends: tuple[EffectEnd, ...] = ()
 
     @property
     def steps(self) -> int:
@@ -163,6 +166,8 @@ def _message(result: StepResult, add: Any) -> dict[str, Any]:
         message["why"] = add(result.why)
     if result.starve is not None:
         message["sv"] = _emission(result.starve, add)
+    if result.ends:
+        message["fx"] = [{**end.header, "b": add(end.body), "lg": add(end.record)} for end in result.ends]
     if result.foreseen:
         message["dec"] = result.foreseen
     if result.eager:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -12,6 +14,34 @@ from wingman_runtime.contracts.work import Effect, EffectStatus, Outcome
 from wingman_runtime.redisio.store import Store, mapped, text
 
 _LOGGED = ("effect_id", "plan_id", "step", "tool", "args", "resource", "kind", "undoes", "attempt")
+
+
+@dataclass(frozen=True, slots=True)
+class EffectEnd:
+    """What became of an intent, as the scripts take it: alone, or along with the commit of its step."""
+
+    effect_id: str
+    header: Mapping[str, str]
+    body: bytes
+    record: bytes
+
+    @classmethod
+    def of(cls, claim: Claim, effect: Effect) -> EffectEnd:
+        header = {
+            "r": claim.request_id,
+            "id": effect.effect_id,
+            "own": f"{claim.worker} {claim.entry}",
+            "st": effect.status.value,
+            "undoes": effect.undoes,
+        }
+        record = {
+            "agent": claim.agent,
+            "worker": claim.worker,
+            "event_id": claim.event_id,
+            "effect": {"effect_id": effect.effect_id, "status": effect.status.value, "error": effect.error},
+            "result": effect.result,
+        }
+        return cls(effect.effect_id, header, effect.model_dump_json().encode(), orjson.dumps(record))
 
 
 class RedisEffects:
@@ -63,22 +93,9 @@ class RedisEffects:
 
     async def record(self, claim: Claim, effect: Effect) -> Effect:
         """See `EffectStore.record`."""
-        header = {
-            "r": claim.request_id,
-            "id": effect.effect_id,
-            "own": f"{claim.worker} {claim.entry}",
-            "st": effect.status.value,
-            "undoes": effect.undoes,
-        }
-        record = {
-            "agent": claim.agent,
-            "worker": claim.worker,
-            "event_id": claim.event_id,
-            "effect": {"effect_id": effect.effect_id, "status": effect.status.value, "error": effect.error},
-            "result": effect.result,
-        }
+        end = EffectEnd.of(claim, effect)
         verdict, _ = await self._store.run(
-            "result", claim.partition, orjson.dumps(header), effect.model_dump_json(), orjson.dumps(record)
+            "result", claim.partition, orjson.dumps(end.header), end.body, end.record
         )
         if text(verdict) == "recorded":
             return effect

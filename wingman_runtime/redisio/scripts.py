@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 _PARTS: dict[str, tuple[str, ...]] = {
     "admit": ("common", "state", "admit"),
-    "commit": ("common", "state", "commit"),
+    "commit": ("common", "state", "ended", "commit"),
     "post": ("common", "state", "post"),
     "intent": ("common", "state", "intent"),
-    "result": ("common", "result"),
+    "result": ("common", "ended", "result"),
     "claims": ("common", "claims"),
     "control": ("common", "control"),
     "unpark": ("common", "unpark"),

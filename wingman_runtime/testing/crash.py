@@ -2,7 +2,7 @@
 
 A point is ``<agent>:<moment>``:
 
-    before_commit   the agent has answered (and performed); nothing of it is recorded
+    before_commit   the agent has answered (and performed); neither answer nor last effect's end is recorded
     after_commit    recorded, but the worker never learns that it was
     after_intent    an effect's intent is recorded, its tool was not called
     after_effect    the tool was called, its result is not recorded
@@ -22,11 +22,12 @@ from wingman_runtime.errors import UsageError
 from wingman_runtime.redisio.store import Store
 
 Moment = Literal["before_commit", "after_commit", "after_intent", "after_effect"]
-_SCRIPTS: dict[str, tuple[str, bool]] = {
-    "before_commit": ("commit", False),
-    "after_commit": ("commit", True),
-    "after_intent": ("intent", True),
-    "after_effect": ("result", False),
+_SCRIPTS: dict[str, tuple[tuple[str, ...], bool]] = {
+    "before_commit": (("commit",), False),
+    "after_commit": (("commit",), True),
+    "after_intent": (("intent",), True),
+    # The end of a plan's last effect comes with the commit.
+    "after_effect": (("result", "commit"), False),
 }
 
 
@@ -58,8 +59,8 @@ class CrashStore(Store):
         self.crashed = asyncio.Event()
 
     async def run(self, name: str, partition: int, *args: str | bytes | int | float) -> Any:
-        script, afterwards = _SCRIPTS[self.point.moment]
-        hit = name == script and self._is_agents(name, args)
+        scripts, afterwards = _SCRIPTS[self.point.moment]
+        hit = name in scripts and self._is_agents(name, args)
         if self.crashed.is_set() or (hit and not afterwards):
             await self._vanish()
         reply = await super().run(name, partition, *args)
@@ -72,6 +73,8 @@ class CrashStore(Store):
             record = orjson.loads(args[2])
             return bool(record["agent"] == self.point.agent)
         header = orjson.loads(args[0])
+        if self.point.moment == "after_effect" and not any("fx" in message for message in header["msgs"]):
+            return False
         eager = (step["agent"] for message in header.get("msgs", ()) for step in message.get("eager", ()))
         return self.point.agent in (header["agent"], *eager)
 

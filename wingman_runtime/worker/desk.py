@@ -13,8 +13,9 @@ A verdict that refuses the commit comes back here (`again`): judged anew, run ag
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -26,11 +27,12 @@ from wingman_runtime.contracts.claims import Claim
 from wingman_runtime.contracts.control import ControlMode, ControlRecord
 from wingman_runtime.contracts.event import Event, EventCatalog
 from wingman_runtime.contracts.outcome import AgentOutcome, Done, Emit, Forward, Perform, Refuse, Wait
-from wingman_runtime.contracts.work import Outcome
+from wingman_runtime.contracts.work import Effect, Outcome
 from wingman_runtime.effects.perform import Errand, Performer
 from wingman_runtime.errors import AdmissionClosedError, BackendError, ContractError
 from wingman_runtime.project.agents import MountedAgent
 from wingman_runtime.redisio.commit import StepResult, Verdict
+from wingman_runtime.redisio.effects import EffectEnd
 from wingman_runtime.redisio.inbox import Entry
 from wingman_runtime.worker import compose
 from wingman_runtime.worker.approving import may_write
@@ -56,6 +58,10 @@ class Finished:
     step: Step | None = None
     outcome: Emit | Refuse | Wait | Done | Forward | None = None
     policy: StepPolicy | None = None
+
+
+class _NotAtOnceError(Exception):
+    """An agent that was asked early had to wait."""
 
 
 class Desk:
@@ -101,13 +107,16 @@ class Desk:
     @property
     def eager(self) -> bool:
         """Whether its agent may answer before what it answers to is recorded: it has no effects, has answered
-        before, and never waited for anything."""
-        return self._prompt is True and not self._manifest.performs
+        before, never waited for anything, and may fail once."""
+        return self._prompt is True and not self._manifest.performs and self._manifest.retry.attempts > 1
 
-    async def work(self, entry: Entry, *, foreseen: Outcome | None = None) -> Finished | None:
+    async def work(
+        self, entry: Entry, *, early: bool = False, foreseen: Outcome | None = None
+    ) -> Finished | None:
         """What to commit for ``entry``; None when it is not ours any longer.
 
         Args:
+            early: the delivery of ``entry`` is not on record yet; None as well when the agent has to wait.
             foreseen: for an eager step that closes a request, the outcome that the step before it decides.
 
         Raises:
@@ -148,7 +157,7 @@ class Desk:
             return Finished(compose.quarantine(step, "unknown_flow", f"no flow {entry.flow_digest!r}"))
         step.policy = judge.digest
         policy = StepPolicy(judge, self._manifest.gate)
-        return await self._answered(step, event, policy, foreseen)
+        return await self._answered(step, event, policy, early, foreseen)
 
     async def again(self, finished: Finished, verdict: Verdict) -> Finished | None:
         """What to commit instead, after a verdict that refused ``finished``; None: let it go."""
@@ -170,7 +179,8 @@ class Desk:
                 _LOG.error("quarantined", anomaly=verdict.kind, agent=entry.agent, event_id=entry.event_id)
                 return Finished(compose.quarantine(bare, verdict.kind, why[verdict.kind]))
             case "uncommittable":
-                return self._buried(bare, f"its result cannot be committed: {verdict.detail}")
+                buried = self._buried(bare, f"its result cannot be committed: {verdict.detail}")
+                return replace(buried, result=replace(buried.result, ends=finished.result.ends))
             case _:
                 _LOG.warning("let go", verdict=verdict.kind, agent=entry.agent, entry=entry.entry_id)
                 return None
@@ -192,26 +202,47 @@ class Desk:
         return event
 
     async def _answered(
-        self, step: Step, event: Event[Any], policy: StepPolicy, foreseen: Outcome | None
+        self, step: Step, event: Event[Any], policy: StepPolicy, early: bool, foreseen: Outcome | None
     ) -> Finished | None:
+        ends: list[Effect] = []
         try:
-            outcome = await self._called(step.entry, event, policy, foreseen)
+            outcome = await self._called(step.entry, event, policy, early, foreseen)
             if isinstance(outcome, Perform):
                 if not self._manifest.performs:
                     return self._failed(step, "invalid_output", "its manifest does not say performs: true")
-                done = await self._performed(step, event, outcome, policy)
+                done = await self._performed(step, event, outcome, policy, ends)
                 if done is None or isinstance(done, Finished):
                     return done
                 outcome = done
         except (BackendError, AdmissionClosedError):
             raise
+        except _NotAtOnceError:
+            return None
         except Exception as error:
-            return self._attempt_failed(step, error)
+            return self._with(ends, self._attempt_failed(step, error))
         step.decisions = tuple(decision.record() for _, decision in policy.asked)
-        return self._checked(step, outcome, policy)
+        return self._with(ends, self._checked(step, outcome, policy))
+
+    def _with(self, ends: Sequence[Effect], finished: Finished) -> Finished:
+        """The commit records the end of what was performed as well, and does so whatever its verdict is."""
+        if not ends:
+            return finished
+        claim = self._claim(finished.result.entry)
+        result = replace(finished.result, ends=tuple(EffectEnd.of(claim, effect) for effect in ends))
+        return replace(finished, result=result)
+
+    def filed(self, finished: Finished) -> None:
+        """A commit of ``finished`` has got its verdict."""
+        for end in finished.result.ends:
+            self._performer.recorded(end.effect_id)
+
+    def _claim(self, entry: Entry) -> Claim:
+        return Claim(
+            entry.partition, entry.agent, self._worker, entry.entry_id, entry.event_id, entry.request_id
+        )
 
     async def _called(
-        self, entry: Entry, event: Event[Any], policy: StepPolicy, foreseen: Outcome | None
+        self, entry: Entry, event: Event[Any], policy: StepPolicy, early: bool, foreseen: Outcome | None
     ) -> AgentOutcome:
         if entry.phase == CLOSING and foreseen is None and "ledger" in self._manifest.needs:
             # Asked for on its behalf, so that it need not wait.
@@ -225,6 +256,12 @@ class Desk:
             self._prompt = begun.done and self._prompt is not False
             if begun.done:
                 outcome = begun.value
+            elif early:
+                # Its answer may rest on what it is about to read, and what it answers to is not on record yet.
+                with contextlib.suppress(Exception):
+                    async with asyncio.timeout(0):
+                        await begun
+                raise _NotAtOnceError
             else:
                 async with asyncio.timeout_at(until):
                     outcome = await begun
@@ -247,13 +284,12 @@ class Desk:
             raise
 
     async def _performed(
-        self, step: Step, event: Event[Any], perform: Perform, policy: StepPolicy
+        self, step: Step, event: Event[Any], perform: Perform, policy: StepPolicy, ends: list[Effect]
     ) -> Emit | Refuse | Finished | None:
         entry = step.entry
-        claim = Claim(
-            entry.partition, entry.agent, self._worker, entry.entry_id, entry.event_id, entry.request_id
+        report = await self._performer.carry_out(
+            perform, self._claim(entry), Errand.of(event), self._manifest, policy, unrecorded=ends
         )
-        report = await self._performer.carry_out(perform, claim, Errand.of(event), self._manifest, policy)
         if report.status == "interrupted":
             if report.error == "unlogged":
                 return Finished(compose.quarantine(step, "unlogged", "a plan that no commit ever delivered"))

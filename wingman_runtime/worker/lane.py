@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -266,9 +266,9 @@ class Lane:
             )
         except Exception as error:
             # The server answers, and not to this: find the one that cannot be committed.
-            if len(batch) > 1:
+            if len(batch) > 1 or results[0].eager:
                 for finished in batch:
-                    await self._file([finished])
+                    await self._file([replace(finished, result=replace(finished.result, eager=()))])
                 return
             entry = results[0].entry
             _LOG.exception("cannot be committed", agent=self.agent, entry=entry.entry_id)
@@ -281,6 +281,8 @@ class Lane:
 
     def _filed(self, finished: Finished, verdict: Verdict) -> None:
         entry_id = finished.result.entry.entry_id
+        if verdict.kind != "uncommittable":
+            self._desk.filed(finished)
         self.progress.verdicts[verdict.kind] = self.progress.verdicts.get(verdict.kind, 0) + 1
         held = self._in_hand.get(entry_id)
         if verdict.kind in ("committed", "already_committed") or held is None:

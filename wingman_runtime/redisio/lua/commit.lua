@@ -171,6 +171,8 @@ for first = 1, #acks, 1000 do
 end
 
 for i, m in ipairs(H.msgs) do
+  -- What was done in the world was done, whatever becomes of the step.
+  for _, fx in ipairs(m.fx or {}) do effect_ended(fx, body(fx.b), body(fx.lg)) end
   if verdicts[i][1] == 'already_committed' and m.owned then
     append('anomaly', m.r, cjson.encode({ anomaly = 'copied_entry', agent = agent, entry = m.e, event_id = m.ev }))
   elseif verdicts[i][1] == 'committed' then

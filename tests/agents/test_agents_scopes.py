@@ -55,6 +55,17 @@ def test_first_scope_that_holds_the_request(tmp_path: Path) -> None:
     assert (scope.name, scope.planner) == ("large", "archive")
 
 
+def test_a_scope_without_parameters_is_bound_to_each_intent_and_still_has_its_limits(tmp_path: Path) -> None:
+    """One made ready at load names the intent that was asked for; tenant and size are looked at each time."""
+    scopes = scopes_of(tmp_path, SCOPES.replace("planner: archive", "limits: {bytes: 99}"))
+    for intent in ("note.write", "note.archive"):
+        scope, _ = scopes.find(a_request(intent=intent), "acme")
+        assert scope is not None
+        assert (scope.name, scope.intent, scope.resources) == ("large", intent, ("file:*",))
+        assert scopes.find(a_request(intent=intent, params={"title": "a" * 99}), "acme")[0] is None
+        assert scopes.find(a_request(intent=intent), "other")[0] is None
+
+
 @pytest.mark.parametrize(
     ("changes", "tenant", "said"),
     [

@@ -58,6 +58,11 @@ class DeclaredScope:
     entry: ScopeEntry
     patterns: tuple[tuple[str, Text], ...]
 
+    @property
+    def constant(self) -> bool:
+        """Whether no pattern takes a parameter: the scope is the same for each request of an intent."""
+        return all(isinstance(part, str) for _, pattern in self.patterns for part in pattern.parts)
+
     def placed(self) -> Iterator[tuple[str, int, Text]]:
         """Each tool's patterns with their place in its list."""
         seen: Counter[str] = Counter()
@@ -108,6 +113,12 @@ class ScopeBook:
     def __init__(self, scopes: Mapping[str, DeclaredScope], located: Located) -> None:
         self._scopes = dict(scopes)
         self._located = located
+        self._constant = {
+            (name, intent): scope.bind(WorkRequest(intent=intent))
+            for name, scope in self._scopes.items()
+            if scope.constant
+            for intent in scope.entry.intents
+        }
 
     def scopes(self) -> tuple[DeclaredScope, ...]:
         return tuple(self._scopes.values())
@@ -130,13 +141,13 @@ class ScopeBook:
         except ContractError as error:
             return None, (f"{error.where}: {error.message}",)
         reasons: list[str] = []
-        for scope in self._scopes.values():
+        for name, scope in self._scopes.items():
             if request.intent not in scope.entry.intents:
                 continue
             outside = list(scope.outside(request, tenant))
             if not outside:
                 try:
-                    return scope.bind(request), ()
+                    return self._constant.get((name, request.intent)) or scope.bind(request), ()
                 except ContractError as error:
                     outside.append(f"{error.where}: {error.message}")
             reasons.extend(f"scope {scope.name!r}: {reason}" for reason in outside)

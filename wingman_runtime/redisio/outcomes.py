@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from wingman_runtime.contracts.ids import partition_of
-from wingman_runtime.redisio.faults import backend_errors
+from wingman_runtime.redisio.faults import backend_errors, translate
 from wingman_runtime.redisio.inbox import stream_rows
+from wingman_runtime.redisio.pipeline import pipelined
 from wingman_runtime.redisio.store import Store, mapped, text
 
 
@@ -27,14 +28,15 @@ async def endings(store: Store, request_ids: Sequence[str]) -> dict[str, Ending 
 
     One pipeline for all of them, past the batcher, which would want a task and a future for each.
     """
-    pipeline = store.commands.pipeline(transaction=False)
-    for request_id in request_ids:
-        key = store.keys(partition_of(request_id)).request(request_id)
-        pipeline.execute_command("HMGET", key, "status", "outcome", "final", "cl_b")
+    fields = ("status", "outcome", "final", "cl_b")
+    keys = [store.keys(partition_of(request_id)).request(request_id) for request_id in request_ids]
     async with backend_errors():
-        replies = await pipeline.execute()
+        replies = await pipelined(store.commands, [("HMGET", key, *fields) for key in keys])
     found: dict[str, Ending | None] = {}
-    for request_id, (status, outcome, final, closing) in zip(request_ids, replies, strict=True):
+    for request_id, reply in zip(request_ids, replies, strict=True):
+        if isinstance(reply, Exception):
+            raise translate(reply)
+        status, outcome, final, closing = reply
         if status is None:
             found[request_id] = None
         elif status != b"open":

@@ -47,6 +47,11 @@ class Step:
         return self.manifest.name
 
     @property
+    def spared(self) -> bool:
+        """Whether a worker may die of this delivery without its agent being given up on."""
+        return self.manifest.retry.attempts > self.entry.deliveries
+
+    @property
     def depth(self) -> int:
         """Of the events the step sends: how many came before them, one causing the other."""
         return self.event.depth + 1 if self.event else 0

@@ -257,7 +257,7 @@ class Desk:
             if begun.done:
                 outcome = begun.value
             elif early:
-                # Its answer may rest on what it is about to read, and what it answers to is not on record yet.
+                # Its answer may rest on what it is about to read, before what it answers to is on record.
                 with contextlib.suppress(Exception):
                     async with asyncio.timeout(0):
                         await begun

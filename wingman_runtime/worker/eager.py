@@ -5,9 +5,12 @@ has the next agent as well, and that agent answers without waiting and without e
 before the commit is sent. The commit script checks each step by the same rules and records all of them,
 or the first ones; from the first that it refuses on, events are delivered to inboxes as usual.
 
-1. Only a first delivery: what failed once goes step by step, so that each agent's attempts are its own.
+1. Only a first delivery: what failed once goes step by step, so that each agent's attempts are its own. And
+   only between agents that have a second one: it would die of another's fault, or answer twice for its own.
 2. Only an answer of one event to one agent, or one that decides the outcome.
 3. Never an agent with effects: an intent needs a delivery on record.
+4. Never an answer that had to be waited for: it may rest on what was read before the commit.
+5. Only what fits one commit together.
 
 See docs/adr/0012. The idea is Temporal's eager dispatch, taken one step further.
 """
@@ -31,25 +34,28 @@ class Eager:
     Args:
         desks: by agent.
         limit: the most steps of one commit that belong together.
+        limit_bytes: and the most bytes of their events.
     """
 
-    def __init__(self, desks: Mapping[str, Desk], limit: int = 16) -> None:
+    def __init__(self, desks: Mapping[str, Desk], limit: int = 16, limit_bytes: int = 4 * 2**20) -> None:
         self._desks = desks
         self._limit = limit
+        self._limit_bytes = limit_bytes
 
     async def extend(self, finished: Finished) -> Finished:
         """``finished`` with the steps that follow from it, each answered and none recorded yet."""
+        if finished.result.entry.deliveries != 1 or finished.step is None or not finished.step.spared:
+            return finished
         steps: list[StepResult] = []
-        last = finished
-        while finished.result.entry.deliveries == 1 and len(steps) < self._limit:
+        last, size = finished, finished.result.size
+        while len(steps) < self._limit:
             following = await self._following(last)
-            if following is None:
+            if following is None or size + following.result.size > self._limit_bytes:
                 break
             steps.append(following.result)
-            last = following
+            last, size = following, size + following.result.size
         if not steps:
             return finished
-        size = finished.result.size + sum(step.size for step in steps)
         return replace(finished, result=replace(finished.result, eager=tuple(steps), size=size))
 
     async def _following(self, last: Finished) -> Finished | None:
@@ -58,7 +64,7 @@ class Eager:
         if entry is None or desk is None or not desk.eager:
             return None
         try:
-            following = await desk.work(entry, foreseen=outcome)
+            following = await desk.work(entry, early=True, foreseen=outcome)
         except (BackendError, AdmissionClosedError):
             return None
         if following is None:
@@ -83,7 +89,10 @@ def _delivery(last: Finished) -> tuple[Entry | None, Outcome | None]:
     outcome, phase = None, entry.phase
     if route.decides and not route.to and step.flow.finally_:
         agent, phase = step.flow.finally_, CLOSING
-        outcome = Outcome(route.outcome or emission.outcome)
+        try:
+            outcome = Outcome(route.outcome or emission.outcome)
+        except ValueError:  # the field is a plain text in some older flow: the script has the word
+            return None, None
     elif len(route.to) == 1 and not route.decides:
         agent = route.to[0]
     else:

@@ -1,0 +1,66 @@
+"""What a fault is, to the mix that strikes with it.
+
+A fault is a subclass of `Fault` in a module ``tests/chaos/faults_*.py``; the mix finds them all by itself, by
+`name` (`faults.py`). The mix awaits `strike` at seeded random times. All chance comes from ``house.rng``.
+
+    class Zombie(Fault):
+        name = "zombie"
+        touches = frozenset({"workers"})
+
+        async def strike(self, house: House) -> Facts:
+            worker = house.a_worker()
+            worker.signal(signal.SIGSTOP)
+            await asyncio.sleep(3)
+            worker.signal(signal.SIGCONT)
+            return {"pid": worker.pid}
+
+Two faults that share a word of `touches` never run at the same time: ``server``, ``proxy``, ``workers``,
+``recorder``, ``clock``, ``memory``, ``requests``. Those that share none do, on purpose.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from tests.chaos.house import House
+
+Facts = dict[str, Any]
+"""What the fault log keeps of one strike: plain JSON."""
+
+
+class NotStruckError(Exception):
+    """There was nothing to strike at just now; it does not count as fired, and is tried again later."""
+
+
+class Fault:
+    """One kind of fault.
+
+    Attributes:
+        name: unique; the one of the report and of ``--faults``.
+        touches: what it needs to have to itself.
+        weight: how often it is drawn, against the others' 1.
+        needs_proxy: the house must have the proxy between processes and server.
+    """
+
+    name: ClassVar[str]
+    touches: ClassVar[frozenset[str]] = frozenset({"workers"})
+    weight: ClassVar[float] = 1.0
+    needs_proxy: ClassVar[bool] = False
+
+    def missing(self) -> str:
+        """Why this machine cannot have the fault (a library is not installed); empty: it can."""
+        return ""
+
+    def prepare(self, house: House) -> None:
+        """Before anything is started: set ``house.server_env``, ``house.server_extra``, ``house.worker_env``."""
+
+    async def strike(self, house: House) -> Facts:
+        """Do it once, and undo it: when this returns, or is cancelled, the fault has ended.
+
+        What is dead when it returns is started again by the house (`House.mend`), but a fault may do so itself.
+
+        Raises:
+            NotStruckError: nothing was there to strike at.
+        """
+        raise NotImplementedError

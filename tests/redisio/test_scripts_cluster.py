@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.redisio.chains import STAMP, chain, facts, file, says
 from tests.redisio.harness import House, bury, done, emission, open_house, park, retry
 from tests.redisio.test_scripts_effects import effect, hands
 from wingman_runtime.contracts.work import EffectStatus
@@ -57,6 +58,30 @@ async def test_a_request_lives_and_ends_in_its_partition(house: House, partition
     touched = [kind for _, kind, _, _ in await house.log(1 - partition)]
     assert set(touched) == {"admin", "control"}
     assert await house.call("EXISTS", other.open) == 0
+
+
+@pytest.mark.parametrize("partition", [0, 1])
+async def test_eager_steps_stay_in_their_partition(house: House, partition: int) -> None:
+    """A chain, a join's last part and the stamp behind it, an early failure: all within the slot."""
+    before = await facts(house, 1 - partition)
+    request_id, entry = await house.started(partition)
+    await file(house, chain(done(entry, "Forked"), ("b", says("Part"))))
+    await house.step("c", "Part", partition=partition)
+    await house.step("e", "Part", partition=partition)
+    [verdict] = await house.commit(done(await house.take("d", partition=partition), "Finished"))
+    assert verdict.kind == "committed"
+    await house.close(request_id, "completed")
+    request_id, entry = await house.started(partition)
+    await file(house, chain(done(entry, "Next"), ("b", lambda early: retry(early, 0))))
+    assert (await house.fire(partition)).delivered == 1
+    again = await house.take("b", partition=partition)
+    assert (await file(house, chain(done(again, "Finished"), STAMP))).steps == 2
+    await house.ended(request_id, "completed")
+    after = await facts(house, 1 - partition)
+    mine = house.store.keys(partition).anchor
+    assert {key: kept for key, kept in after.items() if not key.startswith(mine)} == {
+        key: kept for key, kept in before.items() if not key.startswith(mine)
+    }
 
 
 async def test_failures_settle_in_both_partitions(house: House) -> None:

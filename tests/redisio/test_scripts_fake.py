@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 import fakeredis
 import pytest
 
+from tests.redisio.chains import STAMP, chain, file, says
 from tests.redisio.harness import House, bury, done, emission, park, retry
 from wingman_runtime.errors import ConflictError
 from wingman_runtime.redisio import admission, inbox, scripts
@@ -120,3 +121,14 @@ async def test_the_shebang_is_the_only_difference() -> None:
     for name in scripts.NAMES:
         real, fake = scripts.source(name), scripts.source(name, shebang=False)
         assert real.text.split("\n", 1)[1] == fake.text
+
+
+async def test_eager_steps(house: House) -> None:
+    """A chain in one commit: recorded up to the step that a rule holds, which is delivered."""
+    request_id, entry = await house.started()
+    await house.hold("agent:c")
+    filed = await file(house, chain(done(entry, "Next"), ("b", says("Next")), ("c", says("Finished"))))
+    assert filed.steps == 2
+    await house.resume("agent:c")
+    await file(house, chain(done(await house.take("c"), "Finished"), STAMP))
+    await house.ended(request_id, "completed")

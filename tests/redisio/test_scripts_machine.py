@@ -1,8 +1,9 @@
 """Whatever order workers, operators and clients come in: one outcome a request, nothing lost, nothing twice.
 
 A Hypothesis state machine drives three workers, an operator and a client against the embedded server, and
-holds what the server has against a small model. The same examples every time (`derandomize`), so that a
-failure is the change's and not the day's; `--hypothesis-profile=long` takes new ones, and many (conftest).
+holds what the server has against a small model. Workers bring eager steps along, right and wrong ones.
+The same examples every time (`derandomize`), so that a failure is the change's and not the day's;
+`--hypothesis-profile=long` takes new ones, and many (conftest).
 On two shared cores the usual run takes 15 s and the long one, by that measure, 20 minutes;
 stopped with SIGINT (`timeout -s INT 290 pytest ...`) a long one has looked for trouble until then.
 """
@@ -25,6 +26,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tests.redisio.chains import came_along, chained, file
 from tests.redisio.harness import AGENTS, House, bury, done, emission, forwarded, open_house, park, retry
 from wingman_runtime.contracts.event import Event
 from wingman_runtime.contracts.events import UserRequestReceived
@@ -173,9 +175,7 @@ class Scripts(RuleBasedStateMachine):
         """The usual case, so that requests come far: fetch and answer at once. No pause outlasts it."""
         for _ in range(steps):
             for entry in self.fetched(self.busy(data), worker, 4):
-                result = self.result(data, entry)
-                [verdict] = self.run(self.house.commit(result, worker=worker))
-                self.filed(worker, result, verdict)
+                self.committed(worker, self.result(data, entry))
         for target in sorted(self.held):
             self.resume_one(target)
 
@@ -195,12 +195,29 @@ class Scripts(RuleBasedStateMachine):
         worker, first = data.draw(st.sampled_from(self.hands))
         mine = [entry for who, entry in self.hands if who == worker and entry.agent == first.agent]
         batch = data.draw(st.lists(st.sampled_from(mine), min_size=1, max_size=4))
-        results = [self.result(data, entry) for entry in batch]
-        verdicts = self.run(self.house.commit(*results, worker=worker))
-        for result, verdict in zip(results, verdicts, strict=True):
+        self.committed(worker, *(self.result(data, entry) for entry in batch))
+
+    def committed(self, worker: str, *results: StepResult) -> None:
+        filed = self.run(file(self.house, *results, worker=worker))
+        recorded = 0
+        for result, verdict in zip(results, filed.verdicts, strict=True):
             self.filed(worker, result, verdict)
+            if verdict.kind == "committed":
+                recorded += 1 + self.came_along(result)
+        assert filed.steps == recorded
+
+    def came_along(self, result: StepResult) -> int:
+        recorded: list[StepResult]
+        recorded, tried_again = self.run(came_along(self.house, result))
+        for step in recorded:
+            self.receipts[step.entry.event_id, step.entry.agent] = step.receipt
+        return len(recorded) + int(tried_again)
 
     def result(self, data: st.DataObject, entry: Entry) -> StepResult:
+        """What is said to ``entry``, with a chain of early answers now and then."""
+        return chained(data, self.said(data, entry), lambda early: self.said(data, early))
+
+    def said(self, data: st.DataObject, entry: Entry) -> StepResult:
         how = data.draw(st.sampled_from(("done",) * 6 + ("retry", "bury", "park")))
         if how == "retry":
             time.sleep(0.002)  # timers due in the same millisecond would come in another order

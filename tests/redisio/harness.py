@@ -41,6 +41,7 @@ from wingman_runtime.redisio.admission import AdmissionRules
 from wingman_runtime.redisio.commit import ApprovalChange, Emission, JoinEnvelope, StepResult, Verdict
 from wingman_runtime.redisio.connection import open_backend
 from wingman_runtime.redisio.inbox import Entry
+from wingman_runtime.redisio.log import whole
 from wingman_runtime.redisio.state import RequestState
 from wingman_runtime.redisio.store import Store, text
 
@@ -289,7 +290,8 @@ class House:
         out = []
         for _, flat in rows:
             fields = _pairs(flat)
-            out.append((int(fields["n"]), text(fields["k"]), text(fields["req"]), fields["b"]))
+            record = whole(fields["b"], fields["e"])
+            out.append((int(fields["n"]), text(fields["k"]), text(fields["req"]), record))
         return out
 
     async def anomalies(self, partition: int = 0) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from wingman_runtime.client.request import Request
 from wingman_runtime.contracts.work import Response
 from wingman_runtime.project.find import reference_root
 from wingman_runtime.project.load import LoadedProject, Project
+from wingman_runtime.redisio.log import whole
 from wingman_runtime.worker.watch import Watch
 from wingman_runtime.worker.worker import Worker, WorkerTimes
 
@@ -222,11 +223,11 @@ class Arena:
         """The log: of one request, or what the recorder has stored and the stream still holds."""
         if request is not None:
             rows = await self.raw.lrange(self.keys.request_log(request.id), 0, -1)
-            split = (row.split(b" ", 3) for row in rows)
-            return [Logged(int(n), kind.decode(), request.id, orjson.loads(b)) for n, _, kind, b in split]
+            records = ((*head.split(b" "), whole(b, e)) for head, b, e in zip(*[iter(rows)] * 3, strict=True))
+            return [Logged(int(n), kind.decode(), request.id, orjson.loads(b)) for n, _, kind, b in records]
         stream = await self.raw.xrange(self.keys.log)
         return [
-            Logged(int(f[b"n"]), f[b"k"].decode(), f[b"req"].decode(), orjson.loads(f[b"b"]))
+            Logged(int(f[b"n"]), f[b"k"].decode(), f[b"req"].decode(), orjson.loads(whole(f[b"b"], f[b"e"])))
             for _, f in stream
         ]
 

@@ -14,6 +14,7 @@ from typing import Any
 from wingman_runtime import bootstrap
 from wingman_runtime.client import Client, Request, RequestEvent
 from wingman_runtime.project.load import LoadedProject, Project
+from wingman_runtime.redisio.log import whole
 from wingman_runtime.redisio.store import Store
 from wingman_runtime.worker.worker import Worker
 
@@ -166,7 +167,7 @@ class Site:
                     dict(zip(fields[::2], fields[1::2], strict=True)) if isinstance(fields, list) else fields
                 )
                 if pairs[b"k"] == kind.encode():
-                    out.append(orjson.loads(pairs[b"b"]))
+                    out.append(orjson.loads(whole(pairs[b"b"], pairs[b"e"])))
         return out
 
 

@@ -48,7 +48,8 @@ class JoinEnvelope:
 
 @dataclass(frozen=True, slots=True)
 class Emission:
-    """One event to send on. ``prefix`` + body + ``}`` is its log record; where it goes, the flow says."""
+    """One event to send on. Its log record is ``prefix`` + body + ``}``, or of a ``routed`` one the prefix;
+    where it goes, the flow says."""
 
     event_id: str
     event_type: str

@@ -38,6 +38,11 @@ class RedisLog:
         return int(await self._store.call("GET", self._store.keys(partition).logseq) or 0)
 
 
+def whole(body: bytes, event: bytes) -> bytes:
+    """A record out of its two parts: all of it, or what comes before an event, and the event."""
+    return body + event + b"}" if event else body
+
+
 def _log_entry(entry_id: Any, fields: Any) -> LogEntry:
     fields = mapped(fields)
     try:
@@ -47,7 +52,7 @@ def _log_entry(entry_id: Any, fields: Any) -> LogEntry:
             at_ms=int(fields[b"at"]),
             kind=text(fields[b"k"]),
             request_id=text(fields[b"req"]),
-            body=fields[b"b"],
+            body=whole(fields[b"b"], fields.get(b"e", b"")),
         )
     except (KeyError, ValueError):
         # Put there from outside. The recorder tells such an entry by its number and puts it on the record.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from wingman_runtime.contracts.ids import partition_of
 from wingman_runtime.contracts.log import LogEntry
+from wingman_runtime.redisio.log import whole
 from wingman_runtime.redisio.store import Store, mapped, text
 
 _FIELDS = (
@@ -85,11 +86,12 @@ async def ended(store: Store, request_ids: Iterable[str]) -> list[str]:
 async def records(store: Store, request_id: str, after: int = 0) -> list[LogEntry]:
     """The request's log records from position ``after`` on, in the order of the log."""
     key = store.keys(partition_of(request_id)).request_log(request_id)
-    rows = await store.call("LRANGE", key, after, -1)
+    rows = await store.call("LRANGE", key, after * 3, -1)
     out = []
-    for row in rows:
-        number, at_ms, kind, body = row.split(b" ", 3)
-        out.append(LogEntry("", int(number), int(float(at_ms)), kind.decode(), request_id, body))
+    for head, body, event in zip(rows[::3], rows[1::3], rows[2::3], strict=True):
+        number, at_ms, kind = head.split(b" ")
+        record = whole(body, event)
+        out.append(LogEntry("", int(number), int(float(at_ms)), kind.decode(), request_id, record))
     return out
 
 

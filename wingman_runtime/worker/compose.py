@@ -186,7 +186,7 @@ def _emissions(step: Step, events: Sequence[EventModel], *, refusal: bool = Fals
 
 def _forwarded(step: Step) -> Emission:
     entry = step.entry
-    prefix = orjson.dumps({**_by(step), **_what(step)})[:-1]
+    prefix = orjson.dumps({**_by(step), **_what(step)})
     depth = step.event.depth if step.event else 0
     # No body: the commit passes on the one it reads from the entry itself.
     return Emission(entry.event_id, entry.event_type, b"", prefix, depth, kind="routed")

@@ -25,6 +25,6 @@ call('HSET', reqkey(H.r), 'flow', flow, 'flow_name', H.flow, 'tenant', H.tenant,
   'deadline', now + H.deadline, 'ttl', H.ttl)
 call('ZADD', P .. ':open', now + H.deadline, H.r)
 if H.idem then call('SET', P .. ':idem:' .. H.idem, H.digest .. ' ' .. H.r, 'PX', H.idem_ttl) end
-append('event', H.r, ARGV[3] .. ARGV[2] .. '}')
+append('event', H.r, ARGV[3], ARGV[2])
 deliver(H.r, 'dispatcher', H.ev, H.ty, H.flow, flow, H.tenant, 0, ARGV[2])
 return { 'admitted', H.r }

@@ -108,14 +108,14 @@ local function write_done(m)
   for _, e in ipairs(m.em) do
     e.body = e.k == 'routed' and m.fields.b or body(e.b)
     if e.jh then e.join_head = body(e.jh); e.join_tail = body(e.jt) end
-    append(cut and 'cut' or e.k, m.r, body(e.pre) .. (e.k == 'routed' and '' or e.body) .. '}')
+    append(cut and 'cut' or e.k, m.r, body(e.pre), e.k ~= 'routed' and e.body or nil)
     if not e.sys then s.events = s.events + 1 end
     if not cut then s.open = s.open + apply_route(s, m.agent, e, route_of(s, m.agent, e.ty), m.ph) end
   end
   if s.phase > before then withdraw(s) end
-  call('HSET', reqkey(m.r) .. ':steps', m.ev .. '>' .. m.agent, m.rc)
+  mark_step(m.r, m.ev, m.agent, m.rc)
   s.open = s.open - 1
-  if m.sv then m.sv.body = body(m.sv.b); m.sv.log = body(m.sv.pre) .. m.sv.body .. '}' end
+  if m.sv then m.sv.body = body(m.sv.b); m.sv.log = body(m.sv.pre) end
   advance(s, m.sv)
 end
 
@@ -125,7 +125,7 @@ local function write_retry(m, f, delivered)
   local step = m.ev .. '>' .. m.agent
   call('ZADD', P .. ':timers', now + m.delay, step)
   call('HSET', P .. ':timer', step, cjson.encode(f))
-  call('HSET', reqkey(m.r) .. ':steps', step, '@timer')
+  mark_step(m.r, m.ev, m.agent, '@timer')
   for _, record in ipairs(m.lg) do append(record[1], m.r, body(record[2])) end
 end
 
@@ -170,6 +170,7 @@ for first = 1, #acks, 1000 do
   call('XDEL', inbox(agent), unpack(acks, first, last))
 end
 
+marks = {}
 for i, m in ipairs(H.msgs) do
   -- What was done in the world was done, whatever becomes of the step.
   for _, fx in ipairs(m.fx or {}) do effect_ended(fx, body(fx.b), body(fx.lg)) end
@@ -207,6 +208,7 @@ for i, m in ipairs(H.msgs) do
     end
   end
 end
+for req, of in pairs(marks) do call('HSET', reqkey(req) .. ':steps', unpack(of)) end
 for _, s in pairs(touched) do
   flush(s)
   if s.status == 'ended' then expire(s) end

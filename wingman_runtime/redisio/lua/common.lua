@@ -11,13 +11,14 @@ local function reqkey(req) return P .. ':req:' .. req end
 -- Only such an id names a request; anything else could name another key of ours.
 local function isreq(req) return type(req) == 'string' and string.match(req, '^req_p%d+_%x+$') ~= nil end
 
--- One numbered record in the log, and in the request's own list. Nothing changes without one.
-local function append(kind, req, body)
+-- One numbered record in the log, and in the request's own list. Nothing changes without one. The record of an
+-- event is in two parts, ``body`` and ``event``, which readers put together: a script that joins them makes
+-- two more copies of each.
+local function append(kind, req, body, event)
   local n = call('INCR', P .. ':logseq')
-  call('XADD', P .. ':log', '*', 'n', n, 'at', now, 'k', kind, 'req', req, 'b', body)
-  if req ~= '' then
-    call('RPUSH', reqkey(req) .. ':log', n .. ' ' .. now .. ' ' .. kind .. ' ' .. body)
-  end
+  event = event or ''
+  call('XADD', P .. ':log', '*', 'n', n, 'at', now, 'k', kind, 'req', req, 'b', body, 'e', event)
+  if req ~= '' then call('RPUSH', reqkey(req) .. ':log', n .. ' ' .. now .. ' ' .. kind, body, event) end
   return n
 end
 
@@ -66,10 +67,18 @@ local function step_of(req, id, agent)
   return call('HGET', reqkey(req) .. ':steps', id .. '>' .. agent)
 end
 
+-- With ``marks`` a table they are gathered there, for one write a request in the end.
+local marks = nil
+local function mark_step(req, id, agent, is)
+  if not marks then return call('HSET', reqkey(req) .. ':steps', id .. '>' .. agent, is) end
+  local of = marks[req] or {}
+  marks[req] = of
+  of[#of + 1] = id .. '>' .. agent
+  of[#of + 1] = is
+end
+
 local function move_step(f, agent, was, is)
-  if step_of(f.r, f.id or '', agent) == was then
-    call('HSET', reqkey(f.r) .. ':steps', f.id .. '>' .. agent, is)
-  end
+  if step_of(f.r, f.id or '', agent) == was then mark_step(f.r, f.id, agent, is) end
 end
 
 -- A delivery whose answer came along in the same commit (an eager step): kept back until that answer is checked.
@@ -83,7 +92,7 @@ local function deliver(req, agent, id, etype, flow, digest, tenant, phase, body)
   end
   local entry = call('XADD', inbox(agent), '*', 'id', id, 'r', req, 'ty', etype, 'f', flow, 'fd', digest,
     't', tenant, 'ph', phase, 'n', 0, 'b', body)
-  call('HSET', reqkey(req) .. ':steps', id .. '>' .. agent, '@' .. entry)
+  mark_step(req, id, agent, '@' .. entry)
 end
 
 local function as_fields(flat)

@@ -34,7 +34,7 @@ if H.apr then
   if H.digest and H.digest ~= v[3] then return { 'other_plan', v[3] } end
   if H.vote and now >= tonumber(v[2]) then return { 'closed', 'expired' } end
 end
-append('event', H.r, ARGV[3] .. ARGV[2] .. '}')
+append('event', H.r, ARGV[3], ARGV[2])
 s.events = s.events + 1
 s.open = s.open + apply_route(s, H.from, e, route, 0)
 if s.phase > 0 then withdraw(s) end

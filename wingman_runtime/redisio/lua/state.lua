@@ -19,6 +19,15 @@ end
 local function flush(s)
   call('HSET', reqkey(s.req), 'phase', s.phase, 'open', s.open, 'events', s.events, 'status', s.status,
     'dec', s.dec, 'settled', s.settled and '1' or '0', 'closed', s.closed and '1' or '0', 'aprs', s.aprs)
+  -- Of a request that ended with a stamp in this very script nobody needs the event that decided it.
+  if s.closing and not s.stamped then
+    call('HSET', reqkey(s.req), 'cl_id', s.closing[1], 'cl_ty', s.closing[2], 'cl_b', s.closing[3])
+  end
+end
+
+-- The event that decided the outcome: id, type, body.
+local function closing_of(s)
+  return s.closing or call('HMGET', reqkey(s.req), 'cl_id', 'cl_ty', 'cl_b')
 end
 
 local function meta(s, name)
@@ -55,6 +64,7 @@ local function finish(s, outcome, final)
   if s.status == 'ended' then return end
   s.status = 'ended'
   if outcome == '' then outcome = 'failed' end
+  s.stamped = final ~= ''
   local key = reqkey(s.req)
   call('HSET', key, 'outcome', outcome, 'final', final, 'ended', now)
   call('ZREM', P .. ':open', s.req)
@@ -79,7 +89,7 @@ local function decide(s, outcome, e)
   if s.first ~= '' and outcome == 'failed' then outcome = s.first end
   s.phase = 2
   s.dec = outcome
-  call('HSET', reqkey(s.req), 'cl_id', e.id, 'cl_ty', e.ty, 'cl_b', e.body)
+  s.closing = { e.id, e.ty, e.body }
 end
 
 -- A failure: the running phase is cut. A second one cannot be rolled back again; one past the decision
@@ -112,8 +122,8 @@ local function overtaken(s)
   local agent = meta(s, 'failure')
   if agent == '' or s.settled or s.dec == 'completed' or s.dec == 'uncertain' then return false end
   if not effects_stand(s) then return false end
-  local v = call('HMGET', reqkey(s.req), 'cl_id', 'cl_b')
-  local readable, event = pcall(cjson.decode, v[2])
+  local v = closing_of(s)
+  local readable, event = pcall(cjson.decode, v[3])
   if not readable then
     append('anomaly', s.req, '{"anomaly":"effects_stand","request":"' .. s.req .. '"}')
     return false
@@ -128,7 +138,7 @@ local function overtaken(s)
   event.causationid = v[1]
   event.depth = event.depth + 1
   local body = cjson.encode(event)
-  append('event', s.req, '{"agent":"runtime","event":' .. body .. '}')
+  append('event', s.req, '{"agent":"runtime","event":', body)
   s.first = s.dec
   s.dec = ''
   s.phase = 1
@@ -144,7 +154,7 @@ local function advance(s, starve)
   if s.status == 'ended' or s.open > 0 then return end
   if s.phase == 0 or (s.phase == 1 and s.settled) then
     if starve then
-      append('event', s.req, starve.log)
+      append('event', s.req, starve.log, starve.body)
       local route = route_of(s, '*', starve.ty)
       if route and route.settle and route.settle ~= '' then settle(s, route.settle, starve)
       else decide(s, 'failed', starve) end
@@ -161,7 +171,7 @@ local function advance(s, starve)
     deliver(s.req, v[1], v[2], v[3], s.flow_name, s.flow, s.tenant, 1, v[4])
   elseif s.phase == 2 and not s.closed then
     if overtaken(s) then return end
-    local v = call('HMGET', reqkey(s.req), 'cl_id', 'cl_ty', 'cl_b')
+    local v = closing_of(s)
     s.closed = true
     local agent = meta(s, 'finally')
     if agent == '' then finish(s, s.dec, v[3]); return end
@@ -188,7 +198,7 @@ local function contribute(s, join, agent, e, phase)
   if count < join.need then return 0 end
   call('HSET', key, mark, 'fired')
   local body = e.join_head .. table.concat(inputs, ',') .. e.join_tail
-  append('event', s.req, '{"agent":' .. cjson.encode('join:' .. join.name) .. ',"event":' .. body .. '}')
+  append('event', s.req, '{"agent":' .. cjson.encode('join:' .. join.name) .. ',"event":', body)
   for _, to in ipairs(join.to) do
     deliver(s.req, to, e.join_id, 'BranchesJoined', s.flow_name, s.flow, s.tenant, phase, body)
   end

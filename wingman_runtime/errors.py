@@ -16,6 +16,7 @@
     ├── AdmissionClosedError          7   overloaded or halted; the caller may retry after ``retry_after`` s
     ├── BackendError                  7   the server cannot be reached or used
     │   ├── BackendUnreachableError       retry when it is back
+    │   │   └── UnconfirmedError          written, but not by enough replicas: send the same again
     │   └── BackendRefusedError           wrong version, password, rights: do not retry
     ├── IntegrityError                1   the audit trail does not verify
     └── ToolError                     1   raised by tools: ``retryable`` says who may retry
@@ -117,6 +118,10 @@ class BackendError(WingmanError):
 
 class BackendUnreachableError(BackendError):
     pass
+
+
+class UnconfirmedError(BackendUnreachableError):
+    """The primary wrote it, but fewer replicas than `redis.commit_quorum` have it: a failover may lose it."""
 
 
 class BackendRefusedError(BackendError):

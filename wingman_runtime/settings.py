@@ -72,7 +72,7 @@ class Redis(_Group):
     """A server of one's own. Without a URL the embedded one is started."""
 
     url: SecretStr | None = Field(
-        None, description="redis://, rediss:// or unix:// address; none: embedded server"
+        None, description="redis://, rediss://, unix:// or redis+sentinel:// address; none: embedded server"
     )
     username: str | None = Field(None, description="ACL user, when the URL names none")
     password: SecretStr | None = Field(
@@ -83,6 +83,14 @@ class Redis(_Group):
     )
     cert_file: Path | None = Field(None, description="PEM file of the client certificate")
     key_file: Path | None = Field(None, description="PEM file of its key")
+    sentinel_username: str | None = Field(None, description="ACL user of the sentinels, if they have one")
+    sentinel_password: SecretStr | None = Field(None, description="password of the sentinels, if they ask")
+    commit_quorum: int = Field(
+        0, ge=0, le=16, description="replicas that must have what a step wrote before it counts as done"
+    )
+    commit_quorum_timeout: Seconds = Field(
+        1.0, le=5.0, description="until a write that too few replicas have is sent again"
+    )
 
 
 class Embedded(_Group):
@@ -413,5 +421,5 @@ def _shown(value: Any) -> str | int | float | bool | None:
 
 def redacted(secret: str) -> str:
     """A server's address without its credentials; any other secret as asterisks."""
-    match = re.fullmatch(r"(\w+://)(?:[^@/]*@)?([^@?]*)(\?.*)?", secret)
+    match = re.fullmatch(r"([\w+]+://)(?:[^@/]*@)?([^@?]*)(\?.*)?", secret)
     return match[1] + match[2] if match else _MASK

@@ -172,6 +172,8 @@ async def _running(settings: Settings) -> Backend | None:
         username=redis.username,
         password=redis.password.get_secret_value() if redis.password else None,
         tls=Tls(redis.ca_file, redis.cert_file, redis.key_file),
+        sentinel_username=redis.sentinel_username,
+        sentinel_password=redis.sentinel_password.get_secret_value() if redis.sentinel_password else None,
     )
 
 

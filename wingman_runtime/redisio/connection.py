@@ -23,14 +23,16 @@ from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
-from redis.asyncio.connection import parse_url
+from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from wingman_runtime.errors import UsageError
 from wingman_runtime.redisio.embedded import EmbeddedServer, start_embedded
 from wingman_runtime.redisio.faults import backend_errors, first_errors, translate
+from wingman_runtime.redisio.links import LedTcpLink, LedTlsLink, TcpLink, TlsLink, UnixLink
 from wingman_runtime.redisio.probe import Probe, probe_server, require_durable, require_version
+from wingman_runtime.redisio.sentinels import EXAMPLE, SCHEMES, Sentinels, Watched, parse_watched
 
 __all__ = [
     "MAX_BLOCK_MS",
@@ -90,6 +92,7 @@ class Backend:
     where: str
     server: EmbeddedServer | None = None
     _stops: bool = field(default=False, repr=False)
+    _sentinels: Sentinels | None = field(default=None, repr=False)
 
     def errors(self) -> backend_errors:
         """``async with backend.errors():`` turns the library's errors into ours, naming this server."""
@@ -99,6 +102,8 @@ class Backend:
         """Close both pools; stop the embedded server if this backend started it."""
         await self.commands.aclose()
         await self.readers.aclose()
+        if self._sentinels is not None:
+            await self._sentinels.aclose()
         if self._stops and self.server is not None:
             await self.server.astop()
 
@@ -118,6 +123,8 @@ async def open_backend(
     username: str | None = None,
     password: str | None = None,
     tls: Tls | None = None,
+    sentinel_username: str | None = None,
+    sentinel_password: str | None = None,
     strict: bool = False,
     command_connections: int = 16,
     reader_connections: int = 64,
@@ -126,12 +133,15 @@ async def open_backend(
     """Connect to a server, look at it, refuse it or give both pools.
 
     Args:
-        url: ``redis://``, ``rediss://`` or ``unix://``, user and password in it or beside it; None: embedded.
+        url: ``redis://``, ``rediss://``, ``unix://`` or one of `sentinels`, user and password in it or beside
+            it; None: embedded.
         embedded: without a URL, the running server to use, or the data directory of the one to start or
             attach to.
         username: ACL user; wins over the URL's.
         password: wins over the URL's.
         tls: files for ``rediss://``.
+        sentinel_username: ACL user of the sentinels, which have logins of their own.
+        sentinel_password: and its password.
         strict: refuse a server that is not durable (`require_durable`).
         command_connections: size of the commands pool; more callers queue.
         reader_connections: size of the readers pool; one blocking reader each.
@@ -154,6 +164,7 @@ async def open_backend(
         url = server.url
     where = redact(url)
     options = _options(url, where, username=username, password=password, tls=tls, client_name=client_name)
+    sentinels = _led(options, sentinel_username, sentinel_password)
     commands = Redis.from_pool(
         BlockingConnectionPool(
             max_connections=command_connections,
@@ -167,19 +178,21 @@ async def open_backend(
     )
     try:
         certificate = tls is not None and tls.cert is not None
-        secured = where.lower().startswith("rediss:")
+        secured = where.lower().startswith("rediss")
         async with first_errors(where, certificate=certificate) if secured else backend_errors(where):
             probe = await probe_server(commands, where)
-        require_version(probe, where)
+        require_version(probe, where, led=sentinels is not None)
         if strict:
             require_durable(probe, where)
     except BaseException:
         await commands.aclose()
         await readers.aclose()
+        if sentinels is not None:
+            await sentinels.aclose()
         if stops and server is not None:
             await server.astop()
         raise
-    return Backend(commands, readers, probe, where, server, stops)
+    return Backend(commands, readers, probe, where, server, stops, sentinels)
 
 
 def redact(url: str) -> str:
@@ -207,23 +220,20 @@ def _options(
 ) -> dict[str, Any]:
     """Keyword arguments of a pool, from the URL and what was given beside it."""
     scheme = url.partition("://")[0].lower()
-    if scheme not in {"redis", "rediss", "unix"}:
+    if scheme not in {"redis", "rediss", "unix", *SCHEMES}:
         raise UsageError(
-            "the server's URL must begin with redis://, rediss:// or unix://",
+            "the server's URL must begin with redis://, rediss://, unix:// or redis+sentinel://",
             where=where,
             hint="for example redis://user:password@host:6379/0 or unix:///run/redis/redis.sock",
         )
+    example = EXAMPLE if scheme in SCHEMES else "redis://user:password@host:6379/0"
     try:
-        options: dict[str, Any] = dict(parse_url(url))
-        # The library takes a database that is no number for database 0.
-        database = urlsplit(url).path.strip("/") if scheme != "unix" else ""
-        if database and not database.isdecimal():
-            raise ValueError(f"{database!r} is no database number")
+        options = _watched_options(parse_watched(url)) if scheme in SCHEMES else _parsed(url, scheme)
     except (ValueError, TypeError) as error:
         raise UsageError(
             f"the server's URL cannot be read: {error}",
             where=where,
-            hint="write it as redis://user:password@host:6379/0; percent-encode special characters",
+            hint=f"write it as {example}; percent-encode special characters",
         ) from error
     for ours in ("socket_timeout", "max_connections", "timeout"):  # a query string does not overrule us
         options.pop(ours, None)
@@ -231,7 +241,7 @@ def _options(
         options["username"] = username
     if password:
         options["password"] = password
-    if scheme == "rediss":
+    if scheme.startswith("rediss"):
         options |= _tls_options(tls or Tls(), where)
     if client_name:
         # A server refuses spaces and anything that is not ASCII; a project may be called so.
@@ -247,6 +257,41 @@ def _options(
         "health_check_interval": 0,
         "decode_responses": False,
     }
+
+
+_LINKS: dict[Any, type] = {SSLConnection: TlsLink, UnixDomainSocketConnection: UnixLink}
+
+
+def _parsed(url: str, scheme: str) -> dict[str, Any]:
+    options: dict[str, Any] = dict(parse_url(url))
+    # The library takes a database that is no number for database 0.
+    database = urlsplit(url).path.strip("/") if scheme != "unix" else ""
+    if database and not database.isdecimal():
+        raise ValueError(f"{database!r} is no database number")
+    return options | {"connection_class": _LINKS.get(options.get("connection_class"), TcpLink)}
+
+
+def _watched_options(watched: Watched) -> dict[str, Any]:
+    login = {"username": watched.username, "password": watched.password}
+    return {
+        **{name: value for name, value in login.items() if value},
+        "db": watched.database,
+        "connection_class": LedTlsLink if watched.tls else LedTcpLink,
+        "watched": watched,
+    }
+
+
+def _led(options: dict[str, Any], username: str | None, password: str | None) -> Sentinels | None:
+    """The sentinels of ``options``, which get them in place of what the URL said; None without any."""
+    watched = options.pop("watched", None)
+    if watched is None:
+        return None
+    theirs = {"connection_class", "db", "username", "password", "client_name", "socket_connect_timeout"}
+    asking = {name: value for name, value in options.items() if name not in theirs}
+    login = {"username": username, "password": password}
+    asking |= {name: value for name, value in login.items() if value} | {"ssl": watched.tls}
+    options["sentinels"] = Sentinels(watched, asking)
+    return options["sentinels"]  # type: ignore[no-any-return]
 
 
 def _tls_options(tls: Tls, where: str) -> dict[str, Any]:

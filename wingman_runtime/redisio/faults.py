@@ -1,7 +1,8 @@
 """The one place where errors of the Redis library become ours, each saying what to do next.
 
-    refused           do not retry  wrong password, missing right, replica, many-node cluster, bad certificate
-    unreachable       retry later   nobody listens, timeout, loading, its disk is full, busy, no free slot
+    refused           do not retry  wrong password, missing right, many-node cluster, bad certificate
+    unreachable       retry later   nobody listens, timeout, loading, its disk is full, busy, no free slot,
+                                    a replica since a failover, without its primary, an inbox gone
     admission closed  retry later   out of memory
 
 A timeout on a write says nothing about whether the write happened. The scripts are made to be repeated, so
@@ -50,12 +51,6 @@ _REFUSED: tuple[tuple[str, str, str], ...] = (
         "grant it with ACL SETUSER; the server's words name the command",
     ),
     ("no permissions", "the ACL user lacks a right", "grant it with ACL SETUSER; the server's words name it"),
-    ("READONLY", "the server is a read-only replica", "point the URL to the primary"),
-    (
-        "You can't write against a read only",
-        "the server is a read-only replica",
-        "point the URL to the primary",
-    ),
     ("CROSSSLOT", "a command touched keys of two slots", "this is a bug of the runtime; please report it"),
     (
         "CERTIFICATE_VERIFY_FAILED",
@@ -69,13 +64,26 @@ _REFUSED: tuple[tuple[str, str, str], ...] = (
     ("DB index is out of range", "the server has no database of this number", "use database 0"),
 )
 
+_DEMOTED = ("the server is a read-only replica", "it was demoted, or the URL should point to the primary")
+
 _UNREACHABLE: tuple[tuple[str, str, str], ...] = (
+    ("READONLY", *_DEMOTED),
+    ("You can't write against a read only", *_DEMOTED),
+    ("UNBLOCKED", *_DEMOTED),
+    (
+        "no sentinel names a primary",
+        "the sentinels do not tell where the primary is",
+        "see whether they run, and the service's name in the URL",
+    ),
+    (
+        "NOGROUP",
+        "an inbox or its consumer group is gone",
+        "somebody deleted it or emptied the server; workers make it anew while a policy bundle is in force",
+    ),
     ("LOADING", "the server is loading its data", "try again in a moment"),
     ("loading the dataset", "the server is loading its data", "try again in a moment"),
     ("MISCONF", "the server cannot write to its disk", "free space on its disk and see its log"),
     ("BUSY ", "the server is busy with a long script", "try again; if it stays so, SCRIPT KILL"),
-    ("CLUSTERDOWN", "the cluster is down", "check CLUSTER INFO"),
-    ("MASTERDOWN", "the server has lost its primary", "try again when it is back"),
     ("NOREPLICAS", "too few replicas to write", "try again when they are back"),
     ("max number of clients", "the server has no free connection", "raise maxclients, or end idle clients"),
     ("Name or service not known", "the host name of the URL does not resolve", "check the host in the URL"),
@@ -158,6 +166,14 @@ def _by_kind(error: BaseException, words: str, where: str | None) -> WingmanErro
             "all connections to the server are in use",
             where=where,
             hint="allow more connections, or do less at once",
+        )
+    if isinstance(error, raw.MasterDownError):
+        return BackendUnreachableError(
+            f"the server has lost its primary ({words})", where=where, hint="try again when it is back"
+        )
+    if isinstance(error, raw.ClusterDownError):
+        return BackendUnreachableError(
+            f"the cluster is down ({words})", where=where, hint="check CLUSTER INFO"
         )
     if isinstance(error, raw.MovedError):
         return BackendRefusedError(

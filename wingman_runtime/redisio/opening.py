@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from wingman_runtime.errors import AdmissionClosedError, BackendError, WingmanError
+from wingman_runtime.redisio.batcher import Quorum
 from wingman_runtime.redisio.connection import Backend, Tls, open_backend
 from wingman_runtime.redisio.embedded import EmbeddedServer, start_embedded
 from wingman_runtime.redisio.store import Store
@@ -48,6 +49,7 @@ async def connect(settings: Settings, *, readers: int = 64) -> AsyncIterator[Con
                 backend.readers,
                 namespace=settings.namespace,
                 partitions=settings.partitions,
+                quorum=Quorum.of(redis.commit_quorum, redis.commit_quorum_timeout),
             )
             try:
                 yield Connected(backend, store)
@@ -68,6 +70,8 @@ async def _opened(settings: Settings, server: EmbeddedServer | None, readers: in
             username=redis.username,
             password=redis.password.get_secret_value() if redis.password else None,
             tls=Tls(redis.ca_file, redis.cert_file, redis.key_file),
+            sentinel_username=redis.sentinel_username,
+            sentinel_password=redis.sentinel_password.get_secret_value() if redis.sentinel_password else None,
             strict=settings.durability == "strict",
             reader_connections=readers,
             client_name=f"wingman-{settings.name}"[:60],

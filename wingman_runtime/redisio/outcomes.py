@@ -27,11 +27,18 @@ async def endings(store: Store, request_ids: Sequence[str]) -> dict[str, Ending 
     """Those of the given requests that have ended, and None for each that is not there.
 
     One pipeline for all of them, past the batcher, which would want a task and a future for each.
+
+    Raises:
+        UnconfirmedError: an end that was seen could still be lost; ask again.
     """
     fields = ("status", "outcome", "final", "cl_b")
     keys = [store.keys(partition_of(request_id)).request(request_id) for request_id in request_ids]
+    commands: list[Sequence[Any]] = [("HMGET", key, *fields) for key in keys]
+    if store.quorum is not None:
+        commands.append(store.quorum.command)
     async with backend_errors():
-        replies = await pipelined(store.commands, [("HMGET", key, *fields) for key in keys])
+        replies = await pipelined(store.commands, commands)
+    missing = store.quorum.shortfall(replies.pop()) if store.quorum is not None else None
     found: dict[str, Ending | None] = {}
     for request_id, reply in zip(request_ids, replies, strict=True):
         if isinstance(reply, Exception):
@@ -40,6 +47,8 @@ async def endings(store: Store, request_ids: Sequence[str]) -> dict[str, Ending 
         if status is None:
             found[request_id] = None
         elif status != b"open":
+            if missing is not None:
+                raise missing
             found[request_id] = Ending(request_id, text(outcome), final or b"", closing or b"")
     return found
 

@@ -10,7 +10,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
-from wingman_runtime.errors import BackendRefusedError
+from wingman_runtime.errors import BackendRefusedError, BackendUnreachableError
 from wingman_runtime.redisio.binary import MINIMUM
 from wingman_runtime.redisio.store import mapped
 
@@ -86,11 +86,15 @@ async def probe_server(client: Redis, where: str | None = None) -> Probe:
     )
 
 
-def require_version(probe: Probe, where: str | None = None) -> None:
+def require_version(probe: Probe, where: str | None = None, *, led: bool = False) -> None:
     """Refuse a server that is too old, of an unknown kind, or a replica.
+
+    Args:
+        led: sentinels named it, who may be about to name another: a replica is no lasting fault.
 
     Raises:
         BackendRefusedError: names the version found and the one needed.
+        BackendUnreachableError: sentinels named a replica; ask them again.
     """
     least = MINIMUM.get(probe.product)
     found = tuple(int(part) for part in re.findall(r"\d+", probe.version)[:3])
@@ -99,6 +103,12 @@ def require_version(probe: Probe, where: str | None = None) -> None:
             f"the server is {probe}; needed: {NEEDED}",
             where=where,
             hint="use a newer server, or set no URL: an embedded one is started",
+        )
+    if probe.role != "master" and led:
+        raise BackendUnreachableError(
+            "the sentinels name a server that is a replica",
+            where=where,
+            hint="a failover is under way; try again",
         )
     if probe.role != "master":
         raise BackendRefusedError(

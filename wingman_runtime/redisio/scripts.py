@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError, ResponseError
 
-from wingman_runtime.redisio.batcher import Batcher
+from wingman_runtime.redisio.batcher import Batcher, Quorum
 from wingman_runtime.redisio.faults import translate
 
 if TYPE_CHECKING:
@@ -34,9 +34,12 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "lost": ("common", "state", "lost"),
     "activate": ("common", "activate"),
     "note": ("common", "note"),
+    "beat": ("common", "beat"),
 }
 _MAY_DRAIN = frozenset(_PARTS) - {"admit", "activate"}
 NAMES = tuple(_PARTS)
+_CONFIRMED = frozenset(_PARTS) - {"claims", "unpark", "fire", "lost", "note", "beat"}
+"""Scripts that answer only once the quorum has what they wrote. What the others lose is done again anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +64,31 @@ class Scripts:
     Args:
         client: a command client without automatic retries.
         shebang: False only for fakeredis.
+        quorum: replicas that must have what a script wrote; None: none.
     """
 
-    def __init__(self, client: Redis, *, shebang: bool = True) -> None:
-        self.batcher = Batcher(client)
+    def __init__(self, client: Redis, *, shebang: bool = True, quorum: Quorum | None = None) -> None:
+        self.batcher = Batcher(client, quorum)
         self._shebang = shebang
 
     async def run(self, name: str, anchor: str, *args: str | bytes | int | float) -> Any:
         """Run a script on the partition ``anchor`` names.
 
         Raises:
+            UnconfirmedError: it ran, and too few replicas have what it wrote; run it again.
             BackendError: unreachable, or the server refused; the script either ran whole or not at all.
         """
         script = source(name, shebang=self._shebang)
+        # The control record is read five times a second, and nothing is done on the strength of one reading.
+        confirmed = name in _CONFIRMED and args[:1] != ("read",)
         try:
-            return await self.batcher.call("EVALSHA", script.sha, 1, anchor, *args)
+            return await self.batcher.call("EVALSHA", script.sha, 1, anchor, *args, confirmed=confirmed)
         except NoScriptError:
             # A restarted server has forgotten its scripts; nothing ran, so sending the text is no repeat.
             pass
         except ResponseError as error:
             raise translate(error) from error
         try:
-            return await self.batcher.call("EVAL", script.text, 1, anchor, *args)
+            return await self.batcher.call("EVAL", script.text, 1, anchor, *args, confirmed=confirmed)
         except ResponseError as error:
             raise translate(error) from error

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
 
-from wingman_runtime.errors import BackendRefusedError
+from wingman_runtime.errors import AdmissionClosedError, BackendRefusedError
+from wingman_runtime.redisio.batcher import Quorum
 from wingman_runtime.redisio.faults import backend_errors
 from wingman_runtime.redisio.keys import GROUP, Keys
 from wingman_runtime.redisio.scripts import Scripts
@@ -28,6 +29,7 @@ class Store:
         namespace: first part of every key.
         partitions: number of partitions; fixed for the life of a namespace.
         shebang: False only for fakeredis.
+        quorum: replicas that must have what a script wrote before it answers; None: none.
     """
 
     def __init__(
@@ -38,11 +40,13 @@ class Store:
         namespace: str = "wm",
         partitions: int = 1,
         shebang: bool = True,
+        quorum: Quorum | None = None,
     ) -> None:
         self.commands = commands
         self.readers = readers
         self.partitions = partitions
-        self.scripts = Scripts(commands, shebang=shebang)
+        self.quorum = quorum
+        self.scripts = Scripts(commands, shebang=shebang, quorum=quorum)
         self._memory = (0.0, float("-inf"))
         self._keys = tuple(Keys(namespace, number) for number in range(partitions))
 
@@ -88,6 +92,11 @@ class Store:
             await self.call("XGROUP", "CREATE", stream, GROUP, "0", "MKSTREAM")
         except ResponseError as error:
             if not str(error).startswith("BUSYGROUP"):
+                raise
+        except AdmissionClosedError:
+            # A full server refuses this before it looks. What is there already may be drained.
+            rows = await self.call("XINFO", "GROUPS", stream)
+            if GROUP not in {text(mapped(row)[b"name"]) for row in rows}:
                 raise
 
 

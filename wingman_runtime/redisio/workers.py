@@ -45,8 +45,8 @@ async def now_ms(store: Store) -> int:
 
 
 async def beat(store: Store, name: str, facts: Mapping[str, Any]) -> None:
-    at = await now_ms(store)
-    await store.call("HSET", store.keys(0).workers, name, orjson.dumps({**facts, "at_ms": at}))
+    """Say that worker ``name`` lives; ``facts`` are at least one."""
+    await store.run("beat", 0, name, orjson.dumps(facts))
 
 
 async def gone(store: Store, *names: str) -> None:

@@ -157,7 +157,7 @@ def done(entry: Entry, *events: str | Emission, **rest: Any) -> StepResult:
 
 def forwarded(entry: Entry) -> StepResult:
     """The dispatcher's answer: the event itself, sent on."""
-    sent = Emission(entry.event_id, entry.event_type, entry.body, b'{"agent":"dispatcher"', 0, kind="routed")
+    sent = Emission(entry.event_id, entry.event_type, entry.body, b'{"agent":"dispatcher"}', 0, kind="routed")
     return StepResult(entry, "done", emissions=(sent,), receipt=entry.event_id)
 
 

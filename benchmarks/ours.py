@@ -73,6 +73,10 @@ class Ours:
         if response.outcome != "completed":
             raise WrongAnswerError(f"{request}: {response.outcome}: {response.reasons}")
 
+    def forget(self, request: str) -> None:
+        """For runs that are longer than what one wants to keep of them."""
+        del self._requests[request]
+
     async def settled(self, total: int) -> None:
         async with asyncio.timeout(60):
             while await self._recorded() < await self._log.head(0):  # noqa: ASYNC110 - another process decides
@@ -104,11 +108,11 @@ def _project(room: Path) -> Path:
 
 
 @asynccontextmanager
-async def ours(server: EmbeddedServer, room: Path, workers: int) -> AsyncIterator[Ours]:
-    """Our runtime with so many worker processes and a recorder, ready to work."""
+async def ours(server: EmbeddedServer, room: Path, workers: int, more: str = "") -> AsyncIterator[Ours]:
+    """Our runtime with so many worker processes and a recorder, ready to work; ``more``: further settings."""
     root = _project(room)
     with (root / "config" / "wingman.yaml").open("a") as settings_file:
-        settings_file.write(f"redis: {{url: '{server.url}'}}\n")
+        settings_file.write(f"redis: {{url: '{server.url}'}}\n{more}")
     project = Project.find(root).load()
     settings = project.settings
     store = settings.audit_store

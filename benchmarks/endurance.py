@@ -1,8 +1,7 @@
-"""``python -m benchmarks.endurance``: does a worker's memory stay what it is, however many requests it has seen.
+"""``python -m benchmarks.endurance``: whether a worker's memory stays what it is, whatever it has seen.
 
-A fixed number of requests is kept under way. A request's state is dropped soon after its end, so that the server holds
-what is under way and little more; the worker's and the recorder's resident memory is read after the first part
-and at the end.
+A fixed number of requests is kept under way. Their state is dropped soon after their end, so that the server
+holds what is under way and little more. Resident memory is read after the first part and at the end.
 """
 
 from __future__ import annotations

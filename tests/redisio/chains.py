@@ -173,5 +173,4 @@ def _timeless(value: bytes) -> str:
 
 
 def _untimed(row: str) -> str:
-    number, _, rest = row.split(" ", 2)
-    return f"{number} {rest}"
+    return re.sub(r"^(\d+) \d+ ", r"\1 ", row)

@@ -39,7 +39,7 @@ from wingman_runtime.redisio.inbox import Entry
 
 def _passes_on(entry: Entry) -> StepResult:
     """Forwards what came in, and claims other bytes for it."""
-    sent = Emission(entry.event_id, entry.event_type, b'{"not":"it"}', b'{"agent":"b"', 0, kind="routed")
+    sent = Emission(entry.event_id, entry.event_type, b'{"not":"it"}', b'{"agent":"b"}', 0, kind="routed")
     return done(entry, sent, receipt=entry.event_id)
 
 

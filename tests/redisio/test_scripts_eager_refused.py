@@ -40,7 +40,7 @@ def _approval(version: int = 0) -> Spoil:
 
 def _passed_on(identity: str = "", event_type: str = "Next") -> Spoil:
     def forwards(step: StepResult) -> StepResult:
-        sent = Emission(identity or step.entry.event_id, event_type, b"", b'{"agent":"b"', 0, kind="routed")
+        sent = Emission(identity or step.entry.event_id, event_type, b"", b'{"agent":"b"}', 0, kind="routed")
         return done(step.entry, sent)
 
     return forwards

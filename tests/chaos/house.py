@@ -23,6 +23,8 @@ from tests.chaos.project import write_project
 from tests.chaos.proxy import Proxy
 from tests.chaos.server import ChaosServer
 from tests.chaos.sink import SinkProcess
+from wingman_runtime.client import Client
+from wingman_runtime.settings import Settings
 
 if TYPE_CHECKING:
     from tests.chaos.load import Load
@@ -117,6 +119,7 @@ class House:
             for process in self.processes:
                 await process.start()
             mender = asyncio.create_task(self._mending())
+            await self.ready()
             yield
         finally:
             self.mending = False
@@ -129,6 +132,16 @@ class House:
                 await self.proxy.stop()
                 await self.server.stop()
             self.faults_log.close()
+
+    def client(self, actor: str = "alice") -> Client:
+        """A client straight at the server."""
+        return Client(Settings.load(self.root, redis_url=self.server.url), actor=actor)
+
+    async def ready(self, within: float = READY_WITHIN) -> None:
+        """Wait until every worker process works."""
+        async with self.client() as client, asyncio.timeout(within):
+            while sum(worker.alive for worker in (await client.status()).workers) < len(self.workers):
+                await asyncio.sleep(0.1)
 
     async def mend(self) -> None:
         """Start again whatever is dead: server first, then processes."""

@@ -1,0 +1,132 @@
+"""Faults of processes: killed, frozen, killed again."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+from tests.chaos.fault import Facts, Fault, NotStruckError
+from tests.chaos.process import Process
+
+if TYPE_CHECKING:
+    from tests.chaos.house import House
+
+_BACK_WITHIN = 60.0
+
+
+async def _killed(house: House, process: Process) -> Facts:
+    """Dead, and up again by the house's own hand."""
+    pid = process.pid
+    await process.kill()
+    async with asyncio.timeout(_BACK_WITHIN):
+        while not process.alive:
+            await asyncio.sleep(0.05)
+    return {"process": process.name, "pid": pid}
+
+
+class KillWorker(Fault):
+    """`kill -9` of a worker process, wherever it is in its work."""
+
+    name = "kill-worker"
+    weight = 3.0
+
+    async def strike(self, house: House) -> Facts:
+        return await _killed(house, house.a_worker(having="executor"))
+
+
+class KillDispatcher(Fault):
+    """`kill -9` of the process that has the dispatcher."""
+
+    name = "kill-dispatcher"
+
+    async def strike(self, house: House) -> Facts:
+        return await _killed(house, house.a_worker(having="dispatcher"))
+
+
+class KillRecorder(Fault):
+    """`kill -9` of the recorder; sometimes it stays away for seconds."""
+
+    name = "kill-recorder"
+    touches = frozenset({"recorder"})
+
+    async def strike(self, house: House) -> Facts:
+        recorder = house.recorder
+        if not recorder.alive:
+            raise NotStruckError("the recorder is starting")
+        away = house.rng.choice((0.0, 0.0, house.rng.uniform(1, 6)))
+        recorder.kept_down = away > 0
+        try:
+            pid = recorder.pid
+            await recorder.kill()
+            await asyncio.sleep(away)
+        finally:
+            recorder.kept_down = False
+        return {"pid": pid, "away": round(away, 2)}
+
+
+class Zombie(Fault):
+    """A worker frozen until its work has been reclaimed and committed by others; then it wakes and goes on."""
+
+    name = "zombie"
+    weight = 2.0
+
+    async def strike(self, house: House) -> Facts:
+        worker = house.a_worker(having="executor")
+        frozen = house.rng.uniform(4.0, 9.0)
+        worker.signal(signal.SIGSTOP)
+        try:
+            await asyncio.sleep(frozen)
+        finally:
+            worker.signal(signal.SIGCONT)
+        await asyncio.sleep(1.0)
+        return {"process": worker.name, "pid": worker.pid, "frozen": round(frozen, 2)}
+
+
+class Blink(Fault):
+    """A worker frozen for a moment, shorter than any deadline."""
+
+    name = "blink"
+
+    async def strike(self, house: House) -> Facts:
+        worker = house.a_worker()
+        frozen = house.rng.uniform(0.05, 1.0)
+        worker.signal(signal.SIGSTOP)
+        try:
+            await asyncio.sleep(frozen)
+        finally:
+            worker.signal(signal.SIGCONT)
+        return {"process": worker.name, "frozen": round(frozen, 2)}
+
+
+class StopWorker(Fault):
+    """SIGTERM, as a deployment does it, under load."""
+
+    name = "stop-worker"
+
+    async def strike(self, house: House) -> Facts:
+        worker = house.a_worker()
+        await worker.stop()
+        code = worker.exits[-1]
+        async with asyncio.timeout(_BACK_WITHIN):
+            while not worker.alive:
+                await asyncio.sleep(0.05)
+        return {"process": worker.name, "code": code}
+
+
+class KillServer(Fault):
+    """`kill -9` of the server, and a restart from its append-only file."""
+
+    name = "kill-server"
+    touches = frozenset({"server", "proxy"})
+
+    async def strike(self, house: House) -> Facts:
+        pid = house.server.pid
+        await house.server.kill()
+        away = house.rng.uniform(0.0, 2.0)
+        try:
+            await asyncio.sleep(away)
+        finally:
+            await house.server.start()
+            await house.server.answers()
+        return {"pid": pid, "away": round(away, 2)}

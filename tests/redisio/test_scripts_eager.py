@@ -297,3 +297,14 @@ async def test_a_plan_of_one_commit_is_written_once(house: House) -> None:
     assert approval.version == 1
     assert approval.plan_digest == a_plan(request_id).digest()
     assert orjson.loads((await house.take("b")).body)["by"] == "a"
+
+
+async def test_a_batch_may_open_more_branches_than_lua_takes_arguments(house: House) -> None:
+    """Thousands of deliveries of one request in one commit: all of them recorded, none half done."""
+    await anew(house, events=9000)
+    request_id, entry = await house.started()
+    await house.call("HSET", house.store.keys(0).flow(entry.flow_digest), "@fan_out", "9000")
+    [verdict] = await house.commit(done(entry, *["Next"] * 5000))
+    assert verdict.kind == "committed"
+    assert (await house.state(request_id)).open_branches == 5000
+    assert await house.call("XLEN", house.store.keys(0).inbox("b")) == 5000

@@ -208,7 +208,12 @@ for i, m in ipairs(H.msgs) do
     end
   end
 end
-for req, of in pairs(marks) do call('HSET', reqkey(req) .. ':steps', unpack(of)) end
+for req, of in pairs(marks) do
+  -- In parts: Lua has room for some thousand arguments, and a batch may fan out to more steps than that.
+  for first = 1, #of, 1000 do
+    call('HSET', reqkey(req) .. ':steps', unpack(of, first, math.min(first + 999, #of)))
+  end
+end
 for _, s in pairs(touched) do
   flush(s)
   if s.status == 'ended' then expire(s) end

@@ -13,7 +13,14 @@ from pathlib import Path
 from wingman_runtime.contracts.work import Plan, Risk
 from wingman_runtime.effects.perform import Performer
 from wingman_runtime.effects.workspace import Workspace
-from wingman_runtime.errors import ConflictError, NotFoundError, PolicyError, WingmanError
+from wingman_runtime.errors import (
+    BackendRefusedError,
+    ConflictError,
+    NotFoundError,
+    PolicyError,
+    WingmanError,
+)
+from wingman_runtime.ledger.query import heads
 from wingman_runtime.ledger.recorder import Recorder
 from wingman_runtime.ledger.store import AuditStore
 from wingman_runtime.policy.bundle import Bundle
@@ -52,14 +59,24 @@ RECORDER = "recorder"
 
 
 async def activate(project: LoadedProject, store: Store, *, by: str) -> list[str]:
-    """Pin new requests to the project's flows; put its bundle in force if none is. Returns what changed."""
+    """Pin new requests to the project's flows; put its bundle in force if none is. Returns what changed.
+
+    Raises:
+        BackendRefusedError: the server knows nothing of the project, and the audit store does.
+    """
+    in_force = await control.policies(store)
+    active = await flows.active(store)
+    if not any(in_force) and not active:
+        _must_be_new(project.settings)
     # Before the first request, and for all agents: workers look at each other's inboxes.
     await store.ensure_groups([agent.name for agent in chosen_agents(project, ())])
     changed = []
     for flow in project.flows.values():
+        # Asked first: a full server still takes a worker, and refuses to be told even what it knows.
+        if store.partitions == 1 and active.get(flow.name) == flow.digest:
+            continue
         if await flows.activate(store, flow.name, flow.digest, rows_of(flow), by=by):
             changed.append(f"flow {flow.name} {flow.digest}")
-    in_force = await control.policies(store)
     if not any(in_force):
         await apply_policy(project, store, by=by, reason="no bundle was active")
         changed.append(f"policy {project.bundle.digest}")
@@ -69,6 +86,20 @@ async def activate(project: LoadedProject, store: Store, *, by: str) -> list[str
         await control.activate_policy(store, digest, by=by, reason="a partition had no bundle")
         changed.append(f"policy {digest}")
     return changed
+
+
+def _must_be_new(settings: Settings) -> None:
+    """Beginning silently anew would hide that every request under way, and every halt, is lost."""
+    if not settings.audit_store.is_file():
+        return
+    recorded = sum(head.total for head in heads(settings.audit_store))
+    if recorded:
+        raise BackendRefusedError(
+            f"the server knows nothing of this project, and its audit store has {recorded:,} records:"
+            " the server was emptied, or it is another one",
+            where=str(settings.audit_store),
+            hint="restore its data; to begin anew on purpose, run `wingman policy apply --reason ...`",
+        )
 
 
 async def apply_policy(project: LoadedProject, store: Store, *, by: str, reason: str) -> list[int]:

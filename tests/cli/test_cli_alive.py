@@ -28,6 +28,10 @@ def beat(name: str = "box-a-17-abc123", age_ms: int = 500, **facts: Any) -> Work
         ([beat(age_ms=60_000)], "heartbeat is 60 s old"),
         ([beat(oldest_s=5000.0, idle_s=4000.0)], "finished for 4000 s"),
         ([beat(oldest_s=5000.0, idle_s=None)], "finished for 5000 s"),
+        ([beat(deaf_s=12.0)], ""),
+        ([beat(deaf_s=45.0)], "could not be read for 45 s"),
+        ([beat(missing_policy="none")], "fetches nothing"),
+        ([beat(missing_policy="none"), beat("box-a-18-abc124", missing_policy="")], ""),
     ],
 )
 def test_a_worker_is_alive_when_its_work_gets_on(beats: list[WorkerBeat], words: str) -> None:

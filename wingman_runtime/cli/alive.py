@@ -1,7 +1,7 @@
 """Liveness for a supervisor: does the work of *this machine* get on? Being connected is not enough.
 
-- A worker is alive when a heartbeat of one of its processes is fresh, and it has not sat on one event for
-  longer than any tool may take without finishing another.
+- A worker is alive when a heartbeat of one of its processes is fresh, it has the policies in force and reads
+  its inboxes, and it has not sat on one event for longer than any tool may take without finishing another.
 - The recorder is alive when the log is empty, or the audit store is written to while one watches.
 """
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 STUCK_SECONDS = 900.0
 """A tool may take ten minutes; after fifteen on one event, with nothing else finished, somebody must look."""
+DEAF_SECONDS = 30.0
+"""A worker that beats and cannot read an inbox for this long is connected, and does not consume."""
 _LOOK_SECONDS = 3.0
 
 
@@ -57,7 +59,14 @@ def worker_problem(beats: Sequence[WorkerBeat], host: str) -> str:
     fresh = [beat for beat in own if beat.alive]
     if not fresh:
         return f"the last heartbeat is {min(beat.age_ms for beat in own) / 1000:.0f} s old"
-    held = min(_stuck_for(beat) for beat in fresh)
+    judging = [beat for beat in fresh if not beat.facts.get("missing_policy")]
+    if not judging:
+        return "it fetches nothing: the active policy bundle is missing (see `wingman status`)"
+    hearing = [beat for beat in judging if float(beat.facts.get("deaf_s") or 0.0) <= DEAF_SECONDS]
+    if not hearing:
+        deaf = min(float(beat.facts["deaf_s"]) for beat in judging)
+        return f"an inbox could not be read for {deaf:.0f} s (see its log)"
+    held = min(_stuck_for(beat) for beat in hearing)
     return f"nothing was finished for {held:.0f} s" if held > STUCK_SECONDS else ""
 
 

@@ -185,9 +185,9 @@ class Client:
                 derive("key", tenant, idempotency_key),
                 digest({"actor": who, "flow": flow, "request": body}),
             )
-        await self._check_memory()
         began = time.monotonic()
         try:
+            await self._check_memory()
             admitted = await admission.admit(self.store, event, rules=self._rules, idempotency=key)
         except BackendUnreachableError:
             left = began + _RETRY_FOR - time.monotonic()

@@ -38,6 +38,7 @@ class Heartbeat:
     async def beat(self) -> None:
         now = asyncio.get_running_loop().time()
         last = max((lane.progress.last_commit for lane in self._lanes), default=0.0)
+        deaf = [lane.progress.deaf_since for lane in self._lanes if lane.progress.deaf_since]
         await workers.beat(
             self._store,
             self._name,
@@ -48,6 +49,7 @@ class Heartbeat:
                 "oldest_s": round(max((lane.oldest() for lane in self._lanes), default=0.0), 3),
                 "committed": sum(lane.progress.committed for lane in self._lanes),
                 "idle_s": round(now - last, 3) if last else None,
+                "deaf_s": round(now - min(deaf), 3) if deaf else 0.0,
                 "policy": self._lawbook.judge.digest if self._lawbook.judge else "",
                 "missing_policy": self._lawbook.missing,
             },

@@ -71,6 +71,7 @@ class Progress:
 
     committed: int = 0
     last_commit: float = 0.0
+    deaf_since: float = 0.0  # when a read of the inbox failed and none has come through since; 0: none
     verdicts: dict[str, int] = field(default_factory=dict)
 
 
@@ -169,13 +170,14 @@ class Lane:
                     block_ms=self._limits.block_ms,
                 )
             except Exception as error:
+                self.progress.deaf_since = self.progress.deaf_since or asyncio.get_running_loop().time()
                 # A reply may have been lost with entries in it: they are pending to us and nobody knows.
                 await self._recovered(error)
                 # What answers and still refuses the read (rights, no free connection) must not spin.
                 await asyncio.sleep(nap)
                 nap = min(nap * 2, _LONGEST_NAP)
                 continue
-            nap = _NAP
+            nap, self.progress.deaf_since = _NAP, 0.0
             for entry in entries:
                 self._take(entry)
 

@@ -90,6 +90,7 @@ class Worker:
         self._control = [ControlRecord() for _ in range(store.partitions)]
         self._refresh = [asyncio.Event() for _ in range(store.partitions)]
         self._to_unpark = [True] * store.partitions
+        self._behind = [False] * store.partitions
         self.lanes: list[Lane] = []
         desks = {
             agent.name: Desk(
@@ -189,7 +190,29 @@ class Worker:
 
     async def _read_control(self, partition: int) -> None:
         record = await control.read(self._store, partition)
-        changed = record != self._control[partition]
+        known = self._control[partition]
+        if known.policy and not record.policy:
+            # The lawbook closes with it: nothing is fetched any more.
+            _LOG.error(
+                "stopped: the server has lost the policies, rules and flows of this project: it was emptied",
+                partition=partition,
+                hint="restore its data; or run `wingman policy apply` and start the workers again",
+            )
+        elif record.epoch < known.epoch and record.rules != known.rules:
+            # What was acknowledged as held stays held, though a failover or a backup has forgotten it.
+            if not self._behind[partition]:
+                _LOG.error(
+                    "the control record went back: rules in force before are kept in force by this worker",
+                    partition=partition,
+                    epoch=record.epoch,
+                    known=known.epoch,
+                    hint="see `wingman status`; set the rules again, or start the workers again to take this",
+                )
+            self._behind[partition] = True
+            record = record.model_copy(update={"epoch": known.epoch, "rules": known.rules})
+        else:
+            self._behind[partition] = False
+        changed = record != known
         self._control[partition] = record
         had_judge = self._lawbook.judge is not None
         self._lawbook.turn_to(record.policy)

@@ -28,6 +28,7 @@ from wingman_runtime.policy.load import load_stored
 from wingman_runtime.project.agents import MountedAgent
 from wingman_runtime.project.load import LoadedProject
 from wingman_runtime.redisio import control, flows
+from wingman_runtime.redisio.admission import rules_of
 from wingman_runtime.redisio.effects import RedisEffects
 from wingman_runtime.redisio.log import RedisLog
 from wingman_runtime.redisio.opening import connect
@@ -36,6 +37,7 @@ from wingman_runtime.settings import Settings
 from wingman_runtime.worker.lane import LaneLimits
 from wingman_runtime.worker.lawbook import Lawbook
 from wingman_runtime.worker.ports import PortRack, Terms
+from wingman_runtime.worker.schedules import put_in_force
 from wingman_runtime.worker.sweep import Sweep
 from wingman_runtime.worker.tables import FlowTables, rows_of
 from wingman_runtime.worker.worker import Worker, WorkerTimes
@@ -59,7 +61,9 @@ RECORDER = "recorder"
 
 
 async def activate(project: LoadedProject, store: Store, *, by: str) -> list[str]:
-    """Pin new requests to the project's flows; put its bundle in force if none is. Returns what changed.
+    """Pin new requests to the project's flows; put its schedules in force, and its bundle if none is.
+
+    Returns what changed.
 
     Raises:
         BackendRefusedError: the server knows nothing of the project, and the audit store does.
@@ -77,6 +81,7 @@ async def activate(project: LoadedProject, store: Store, *, by: str) -> list[str
             continue
         if await flows.activate(store, flow.name, flow.digest, rows_of(flow), by=by):
             changed.append(f"flow {flow.name} {flow.digest}")
+    changed += await put_in_force(store, project.schedules.schedules, by=by)
     if not any(in_force):
         await apply_policy(project, store, by=by, reason="no bundle was active")
         changed.append(f"policy {project.bundle.digest}")
@@ -197,6 +202,7 @@ def make_worker(
             claim_idle=settings.times.claim_idle,
         ),
         times=WorkerTimes(grace=settings.times.grace),
+        rules=rules_of(settings),
         sweep=Sweep(store, workspace, settings.times.state_ttl) if performs else None,
         name=name,
         facts={"project": project.digest},

@@ -36,6 +36,8 @@ async def handle(
     if outside:
         return Refuse(RequestRejected(reasons=outside))
     attributes = {"tenant": event.tenant, "intent": request.intent, "flow": event.flow}
+    if event.trigger:
+        attributes["trigger"] = event.trigger
     decision = policy.judge(
         "validate",
         Ref("User", event.actor),

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from wingman_runtime.contracts.control import ControlRule, ControlScope, ControlTarget
 from wingman_runtime.errors import NotFoundError
-from wingman_runtime.redisio import control, counts, flows, state
+from wingman_runtime.redisio import control, counts, flows, schedules, state
 from wingman_runtime.redisio.counts import AgentCounts
+from wingman_runtime.redisio.schedules import Kept
 from wingman_runtime.redisio.state import RequestState
 from wingman_runtime.redisio.store import Store
 from wingman_runtime.yamlfile import suggestion
@@ -68,7 +69,7 @@ async def ensure_there(store: Store, target: ControlTarget) -> None:
     Tenants and event types are the project's own affair; the server has no list of them.
 
     Raises:
-        NotFoundError: no such agent or flow is active, no such request.
+        NotFoundError: no such agent or flow is active, no such request or schedule.
     """
     match target.scope:
         case ControlScope.AGENT:
@@ -81,6 +82,8 @@ async def ensure_there(store: Store, target: ControlTarget) -> None:
                 raise NotFoundError(
                     f"no flow {target.name!r} is active", where=str(target), hint=_among(target.name, names)
                 )
+        case ControlScope.SCHEDULE:
+            await ensure_schedule(store, target.name)
         case _:
             return
 
@@ -89,6 +92,14 @@ async def ensure_agent(store: Store, name: str) -> None:
     names = await counts.agent_names(store)
     if name not in names:
         raise NotFoundError("no such agent in an active flow", where=name, hint=_among(name, names))
+
+
+async def ensure_schedule(store: Store, name: str) -> Kept:
+    """Raises NotFoundError for a schedule that is not in force."""
+    found = {one.name: one for one in await schedules.listed(store)}
+    if name not in found:
+        raise NotFoundError("no such schedule is in force", where=name, hint=_among(name, found))
+    return found[name]
 
 
 async def ensure_request(store: Store, request_id: str) -> RequestState:

@@ -21,6 +21,7 @@ class ControlScope(StrEnum):
     FLOW = "flow"
     TENANT = "tenant"
     REQUEST = "request"
+    SCHEDULE = "schedule"
 
 
 class ControlMode(StrEnum):
@@ -46,7 +47,7 @@ class ControlTarget(BaseModel):
             return cls(scope=ControlScope(scope), name=name)
         raise UsageError(
             f"{text!r} is no target",
-            hint="use all, agent:NAME, flow:NAME, tenant:NAME, event:TYPE or request:ID",
+            hint="use all, agent:NAME, flow:NAME, tenant:NAME, event:TYPE, request:ID or schedule:NAME",
         )
 
     def __str__(self) -> str:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from wingman_runtime.contracts.contract import EventContract
+from wingman_runtime.contracts.trigger import trigger_of
 from wingman_runtime.contracts.wording import kind, plain
 from wingman_runtime.errors import ContractError
 
@@ -64,6 +65,11 @@ class Event(BaseModel, Generic[DataT]):
     def request_id(self) -> str:
         """The request this event belongs to (CloudEvents ``subject``)."""
         return self.subject
+
+    @property
+    def trigger(self) -> str:
+        """What handed the request in, as ``schedule:nightly``; only its first event knows, else empty."""
+        return trigger_of(self.source)
 
     def to_bytes(self) -> bytes:
         return self.__pydantic_serializer__.to_json(self)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from wingman_runtime.effects.registry import ToolRegistry
     from wingman_runtime.policy.bundle import Bundle
     from wingman_runtime.project.planners import PlannerBook
+    from wingman_runtime.project.schedules import ScheduleBook
     from wingman_runtime.project.scopes import ScopeBook
 
 T = TypeVar("T")
@@ -73,6 +74,7 @@ class LoadedProject:
     tools: ToolRegistry
     scopes: ScopeBook
     planners: PlannerBook
+    schedules: ScheduleBook
     digest: str = ""
     """Over the files as they were read: see `project.digest`."""
 
@@ -181,6 +183,7 @@ class Project:
         from wingman_runtime.policy.load import load_bundle
         from wingman_runtime.project.fitting import plan_problems, scope_problems, tenant_problems
         from wingman_runtime.project.planners import load_planners
+        from wingman_runtime.project.schedules import SCHEDULES_FILE, load_schedules
         from wingman_runtime.project.scopes import load_scopes
 
         digest = files_digest(self.root)  # before they are read: what changes meanwhile counts as changed
@@ -195,12 +198,20 @@ class Project:
         tools = _part(problems, lambda: ToolRegistry.load([self.root / "tools"], settings=self.settings))
         scopes = _part(problems, lambda: load_scopes(self.root / "config" / "scopes.yaml"))
         planners = _part(problems, lambda: load_planners(self.root))
+        schedules = _part(problems, lambda: load_schedules(self.root / SCHEDULES_FILE))
         if tools is not None and scopes is not None and planners is not None:
             _part(problems, lambda: scopes.check(tools.names(), planners.names()))
             problems += plan_problems(planners, tools)
             problems += scope_problems(scopes, tools)
         if scopes is not None and bundle is not None:
             problems += tenant_problems(scopes, bundle.principals.tenants)
+        if schedules is not None:
+            problems += schedules.problems(
+                scopes=scopes,
+                principals=bundle.principals if bundle is not None else None,
+                flows=sources,
+                payload_bytes=self.settings.limits.payload_bytes,
+            )
         manifests = {name: agent.manifest for name, agent in agents.items()}
         _check_names(agents, catalog, tools, self.root / "policies", problems)
         findings = [_finding(problem) for problem in problems]
@@ -214,11 +225,24 @@ class Project:
             ]
         if not findings:
             findings += _idle(agents, sources.values(), manifests)
-        if findings or bundle is None or tools is None or scopes is None or planners is None:
+        if bundle is None or tools is None or scopes is None or planners is None or schedules is None:
+            return None, findings
+        if findings:
             return None, findings
         flows = {name: compile_flow(flow, manifests) for name, flow in sources.items()}
         loaded = LoadedProject(
-            self.root, self.settings, catalog, agents, flows, sources, bundle, tools, scopes, planners, digest
+            self.root,
+            self.settings,
+            catalog,
+            agents,
+            flows,
+            sources,
+            bundle,
+            tools,
+            scopes,
+            planners,
+            schedules,
+            digest,
         )
         return loaded, []
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
@@ -13,6 +15,14 @@ from wingman_runtime.contracts.events import UserRequestReceived
 from wingman_runtime.contracts.ids import partition_of
 from wingman_runtime.errors import AdmissionClosedError, ConflictError, ContractError, UsageError
 from wingman_runtime.redisio.store import Store, text
+from wingman_runtime.settings import Settings
+
+SCHEDULES_IN = 0
+"""The partition that holds the schedules and what they hand in: one script moves both."""
+
+
+class DueElsewhereError(ConflictError):
+    """The due time was no longer the schedule's next one: nothing was admitted, and nothing is to be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,55 @@ class AdmissionRules:
     memory_check_ms: int = 500
 
 
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What handed a request in, when it was no person's submit.
+
+    Attributes:
+        name: as policies see it, such as ``schedule:nightly``.
+        schedule: the schedule's name; a rule on it closes the door.
+        nominal_ms: the due time it stands for.
+        record: more for the log: who fired it, why.
+        moves: fired by the clock: the request is admitted, and the schedule moves on to ``following_ms``, in
+            one step, and only if ``nominal_ms`` is still its next due time.
+    """
+
+    name: str
+    schedule: str
+    nominal_ms: int
+    record: Mapping[str, str]
+    moves: bool = False
+    following_ms: int | None = None
+
+    def header(self) -> dict[str, object]:
+        firing: dict[str, object] = {"name": self.schedule}
+        if self.moves:
+            following = "" if self.following_ms is None else str(self.following_ms)
+            firing |= {"was": str(self.nominal_ms), "following": following}
+        return {"firing": firing, "trigger": self.name, "nominal": str(self.nominal_ms)}
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """When a request is to begin, by the server's clock: at a moment, or so long after its admission."""
+
+    at_ms: int = 0
+    delay_ms: int = 0
+
+
+def rules_of(settings: Settings) -> AdmissionRules:
+    """What a project's settings say about admission."""
+    times = settings.times
+    return AdmissionRules(
+        inbox_lag=settings.admission.inbox_lag,
+        recorder_lag=settings.admission.recorder_lag,
+        retry_after=settings.admission.retry_after,
+        deadline_ms=int(times.request * 1000),
+        state_ttl_ms=int(times.state_ttl * 1000),
+        idempotency_ttl_ms=int(times.idempotency_ttl * 1000),
+    )
+
+
 def new_request_id(partition: int) -> str:
     """``req_p<partition>_`` and a UUIDv7 in hex (RFC 9562 §5.7), so that ids sort by time."""
     value = bytearray(int(time.time() * 1000).to_bytes(6, "big") + os.urandom(10))
@@ -40,20 +99,38 @@ def new_request_id(partition: int) -> str:
     return f"req_p{partition}_{value.hex()}"
 
 
+def due_request_id(schedule: str, due_ms: int, salt: str) -> str:
+    """The one id of a schedule's request for one due time; like `new_request_id` it sorts by time.
+
+    ``salt`` is the server's own, so that two installations do not share ids, and with them the keys by which
+    other systems recognise a repeated call.
+    """
+    cause = f"{salt}\0{schedule}\0{due_ms}".encode()
+    value = bytearray(due_ms.to_bytes(6, "big") + hashlib.sha256(cause).digest()[:10])
+    value[6] = 0x70 | (value[6] & 0x0F)
+    value[8] = 0x80 | (value[8] & 0x3F)
+    return f"req_p{SCHEDULES_IN}_{value.hex()}"
+
+
 async def admit(
     store: Store,
     event: Event[UserRequestReceived],
     *,
     rules: AdmissionRules,
     idempotency: tuple[str, str] | None = None,
+    trigger: Trigger | None = None,
+    start: Start | None = None,
 ) -> str:
     """Admit a request; returns its id, or the id of the one already admitted under the same key.
 
     Args:
         event: the request as an event; ``subject`` is the new request id.
         idempotency: (hash of tenant and key, digest of the body), or None.
+        trigger: what handed it in; None: a client.
+        start: when it is to begin; None: at once. Until then it is open, and can be cancelled.
 
     Raises:
+        DueElsewhereError: another worker has fired this due time, or the schedule has changed.
         AdmissionClosedError: halted, out of memory, or too far behind; retry later.
         ConflictError: the key was used with another body.
         ContractError: the subject is no request id of the event's partition.
@@ -67,7 +144,7 @@ async def admit(
             f"the server's memory is used past {rules.memory_share:.0%} of maxmemory",
             retry_after=rules.retry_after,
         )
-    header = {
+    header: dict[str, object] = {
         "r": event.subject,
         "ev": event.id,
         "ty": event.type,
@@ -83,11 +160,24 @@ async def admit(
     }
     if idempotency is not None:
         header["idem"], header["digest"] = idempotency
-    prefix = orjson.dumps({"agent": "client", "worker": event.source})[:-1] + b',"event":'
+    if start is not None:
+        header |= {"start": start.at_ms, "delay": start.delay_ms}
+    who: dict[str, object] = {"agent": "client", "worker": event.source}
+    if trigger is not None:
+        header |= trigger.header()
+        who = {
+            "agent": "schedule",
+            **trigger.record,
+            "trigger": trigger.name,
+            "nominal_ms": trigger.nominal_ms,
+        }
+    prefix = orjson.dumps(who)[:-1] + b',"event":'
     reply = await store.run("admit", event.partition, orjson.dumps(header), event.to_bytes(), prefix)
     verdict, detail = text(reply[0]), text(reply[1])
     if verdict in ("admitted", "duplicate"):
         return detail
+    if verdict == "moved":
+        raise DueElsewhereError(f"{trigger and trigger.schedule} is due at {detail or 'no time'}")
     if verdict == "conflict":
         raise ConflictError(
             "this idempotency key was used with another body",

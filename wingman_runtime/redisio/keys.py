@@ -26,6 +26,9 @@ derive the rest from it (docs/adr/0003).
     P:idem:<sha>         string idempotency_ttl      admit    ``digest request_id``
     P:timers             zset   until due            scripts  delayed deliveries by due time (ms)
     P:timer              hash   until due            scripts  timer id -> entry fields (JSON)
+    P:schedules          hash   until dropped        schedule name -> definition (JSON); in partition 0 only
+    P:schedule:<name>    hash   a week after that    scripts  next due time, last firing, salt
+    P:due                zset   until dropped        scripts  schedules by next due time (ms)
     P:workers            hash   while alive          worker   worker id -> heartbeat (JSON)
 """
 
@@ -124,6 +127,13 @@ class Keys:
     @property
     def timers(self) -> str:
         return f"{self.anchor}:timers"
+
+    @property
+    def schedules(self) -> str:
+        return f"{self.anchor}:schedules"
+
+    def schedule(self, name: str) -> str:
+        return f"{self.anchor}:schedule:{name}"
 
     @property
     def workers(self) -> str:

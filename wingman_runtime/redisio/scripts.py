@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 _PARTS: dict[str, tuple[str, ...]] = {
-    "admit": ("common", "state", "admit"),
+    "admit": ("common", "state", "scheduled", "admit"),
     "commit": ("common", "state", "ended", "commit"),
     "post": ("common", "state", "post"),
     "intent": ("common", "state", "intent"),
@@ -34,6 +34,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "lost": ("common", "state", "lost"),
     "activate": ("common", "activate"),
     "note": ("common", "note"),
+    "schedule": ("common", "scheduled", "schedule"),
     "beat": ("common", "beat"),
 }
 _MAY_DRAIN = frozenset(_PARTS) - {"admit", "activate"}

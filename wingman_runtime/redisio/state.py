@@ -13,7 +13,7 @@ from wingman_runtime.redisio.store import Store, mapped, text
 
 _FIELDS = (
     "status", "outcome", "flow_name", "tenant", "actor", "intent", "phase", "open", "events", "created",
-    "ended", "deadline", "dec", "final", "cl_b",
+    "ended", "deadline", "dec", "final", "cl_b", "trigger", "nominal", "start",
 )  # fmt: skip
 
 
@@ -22,7 +22,9 @@ class RequestState:
     """One request as the server has it; times in server milliseconds, 0 where there is none yet.
 
     ``final`` is the closing AuditStamped event as JSON; empty while open, or when it ended unstamped (then
-    ``closing`` is the event that decided the outcome).
+    ``closing`` is the event that decided the outcome). ``trigger`` is empty for what a client handed in, else
+    what did, such as ``schedule:nightly``, for the due time ``nominal_ms``. ``start_ms`` is set for what was
+    handed in for later.
     """
 
     request_id: str
@@ -41,6 +43,9 @@ class RequestState:
     decided: str
     final: bytes
     closing: bytes
+    trigger: str = ""
+    nominal_ms: int = 0
+    start_ms: int = 0
 
     @property
     def ended(self) -> bool:
@@ -59,6 +64,7 @@ async def read(store: Store, request_id: str) -> RequestState | None:
         request_id, plain[0], plain[1], plain[2], plain[3], plain[4], plain[5],
         whole[0], whole[1], whole[2], whole[3], whole[4], whole[5],
         plain[12], values[13] or b"", values[14] or b"",
+        plain[15], int(plain[16] or 0), int(float(plain[17] or 0)),
     )  # fmt: skip
 
 

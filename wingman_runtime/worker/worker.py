@@ -2,7 +2,7 @@
 
 1. Turns to the active policy bundle and makes sure the inboxes have their group.
 2. Runs a lane per agent and partition.
-3. Ticks: fires timers, posts what is overdue, reads the control record, unparks what is free again.
+3. Ticks: fires timers and schedules, posts what is overdue, reads the control record, unparks what is free.
 4. Beats: says what it has in hand and when it last came to an end of something.
 5. Watches: reports readers nobody declared, tidies away consumers that died.
 6. Sweeps, if it performs: removes kept files that nobody needs any more.
@@ -27,6 +27,7 @@ from wingman_runtime.effects.perform import Performer
 from wingman_runtime.errors import AdmissionClosedError, BackendError
 from wingman_runtime.project.agents import MountedAgent
 from wingman_runtime.redisio import control, inbox, timers
+from wingman_runtime.redisio.admission import AdmissionRules
 from wingman_runtime.redisio.ending import cancelled
 from wingman_runtime.redisio.store import Store
 from wingman_runtime.worker.desk import Desk
@@ -36,6 +37,7 @@ from wingman_runtime.worker.lane import Lane, LaneLimits
 from wingman_runtime.worker.lawbook import Lawbook
 from wingman_runtime.worker.overdue import post_overdue
 from wingman_runtime.worker.ports import PortRack
+from wingman_runtime.worker.schedules import fire_due
 from wingman_runtime.worker.sweep import Sweep
 from wingman_runtime.worker.tables import FlowTables
 from wingman_runtime.worker.threads import AgentThreads
@@ -76,6 +78,7 @@ class Worker:
         performer: Performer,
         limits: LaneLimits,
         times: WorkerTimes,
+        rules: AdmissionRules | None = None,
         sweep: Sweep | None = None,
         name: str | None = None,
         facts: Mapping[str, str] | None = None,
@@ -87,6 +90,7 @@ class Worker:
         self._facts = dict(facts or {})
         self.times = times
         self.sweep = sweep
+        self._rules = rules or AdmissionRules()
         self._control = [ControlRecord() for _ in range(store.partitions)]
         self._refresh = [asyncio.Event() for _ in range(store.partitions)]
         self._to_unpark = [True] * store.partitions
@@ -176,6 +180,7 @@ class Worker:
                 await self._read_control(partition)
                 fired = await timers.fire(self._store, partition)
                 await post_overdue(self._store, partition, fired)
+                await fire_due(self._store, fired.schedules, self._rules, self.name)
             except _AWAY as error:
                 _LOG.warning("tick failed", partition=partition, error=str(error))
             except Exception:

@@ -8,7 +8,14 @@ if H.idem then
     return { 'conflict', id }
   end
 end
-if call('EXISTS', reqkey(H.r)) == 1 then return { 'duplicate', H.r } end
+if H.firing then
+  local refused = firing_refused(H.firing)
+  if refused then return refused end
+end
+if call('EXISTS', reqkey(H.r)) == 1 then
+  if H.firing then fired(H.firing, H.r) end
+  return { 'duplicate', H.r }
+end
 local flow = call('HGET', P .. ':flows', H.flow)
 if not flow then return { 'no_flow', H.flow } end
 -- What is only paused may queue; any halt that covers the request closes the door.
@@ -20,11 +27,28 @@ for agent in string.gmatch(call('HGET', P .. ':flow:' .. flow, '@agents') or '',
   lag = call('XLEN', inbox(agent)) + call('XLEN', P .. ':parked:' .. agent)
   if lag >= H.inbox_lag then return { 'inbox_lag', lag .. ' in ' .. agent } end
 end
+local start = math.max(now, H.start or 0, now + (H.delay or 0))
+local deadline = start + H.deadline
 call('HSET', reqkey(H.r), 'flow', flow, 'flow_name', H.flow, 'tenant', H.tenant, 'actor', H.actor,
   'intent', H.intent, 'phase', 0, 'open', 1, 'events', 1, 'status', 'open', 'created', now,
-  'deadline', now + H.deadline, 'ttl', H.ttl)
-call('ZADD', P .. ':open', now + H.deadline, H.r)
-if H.idem then call('SET', P .. ':idem:' .. H.idem, H.digest .. ' ' .. H.r, 'PX', H.idem_ttl) end
+  'deadline', deadline, 'ttl', H.ttl)
+if H.trigger then call('HSET', reqkey(H.r), 'trigger', H.trigger, 'nominal', H.nominal) end
+call('ZADD', P .. ':open', deadline, H.r)
+if H.idem then
+  call('SET', P .. ':idem:' .. H.idem, H.digest .. ' ' .. H.r, 'PX', H.idem_ttl + start - now)
+end
+if H.firing then fired(H.firing, H.r) end
 append('event', H.r, ARGV[3], ARGV[2])
-deliver(H.r, 'dispatcher', H.ev, H.ty, H.flow, flow, H.tenant, 0, ARGV[2])
+if start > now then
+  -- Accepted, and not begun: its delivery waits among the timers, and a cancellation takes it from there.
+  local step = H.ev .. '>dispatcher'
+  local f = { agent = 'dispatcher', id = H.ev, r = H.r, ty = H.ty, f = H.flow, fd = flow, t = H.tenant, ph = 0, n = 0,
+    b = ARGV[2] }
+  call('HSET', reqkey(H.r), 'start', start, 'start_step', step)
+  call('ZADD', P .. ':timers', start, step)
+  call('HSET', P .. ':timer', step, cjson.encode(f))
+  mark_step(H.r, H.ev, 'dispatcher', '@timer')
+else
+  deliver(H.r, 'dispatcher', H.ev, H.ty, H.flow, flow, H.tenant, 0, ARGV[2])
+end
 return { 'admitted', H.r }

@@ -1,5 +1,6 @@
 -- fire: deliver what is due, sweep what has lived its time, name what is overdue.
--- ARGV: count, ms that outcomes are kept. Returns {fired, overdue approvals, overdue requests}.
+-- ARGV: count, ms that outcomes are kept. Returns {fired, overdue approvals, overdue requests,
+-- schedules that are due}.
 local count = tonumber(ARGV[1])
 local due = call('ZRANGEBYSCORE', P .. ':timers', '-inf', now, 'LIMIT', 0, count)
 for _, id in ipairs(due) do
@@ -15,4 +16,5 @@ call('ZREMRANGEBYSCORE', P .. ':ended', '-inf', now)
 call('XTRIM', P .. ':outcomes', 'MINID', now - tonumber(ARGV[2]))
 return { #due,
   call('ZRANGEBYSCORE', P .. ':approvals', '-inf', now, 'LIMIT', 0, count),
-  call('ZRANGEBYSCORE', P .. ':open', '-inf', now, 'LIMIT', 0, count) }
+  call('ZRANGEBYSCORE', P .. ':open', '-inf', now, 'LIMIT', 0, count),
+  call('ZRANGEBYSCORE', P .. ':due', '-inf', now, 'LIMIT', 0, count) }

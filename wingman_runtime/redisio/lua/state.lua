@@ -233,6 +233,16 @@ local function withdraw(s)
   end
 end
 
+-- A start that is still to come is taken back: nothing of the request has begun.
+local function unstart(s)
+  local step = call('HGET', reqkey(s.req), 'start_step')
+  if not step or call('HDEL', P .. ':timer', step) == 0 then return end
+  call('ZREM', P .. ':timers', step)
+  call('HSET', reqkey(s.req) .. ':steps', step, 'cut')
+  append('cut', s.req, cjson.encode({ agent = 'dispatcher', step = step, reason = 'not begun' }))
+  s.open = s.open - 1
+end
+
 local function id_parts(id)
   local ms, seq = string.match(id, '^(%d+)-(%d+)$')
   return tonumber(ms) or 0, tonumber(seq) or 0

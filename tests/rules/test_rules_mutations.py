@@ -330,11 +330,8 @@ async def _succeeds(mutation: Mutation, url: str, folder: Path) -> None:
         await mutation.attack(url, folder, *mutation.case)
 
 
-@pytest.mark.parametrize("mutation", LUA, ids=_name)
-async def test_without_this_clause_the_attack_succeeds(
-    mutation: Lua, valkey_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A clause of a script, taken out, is missed by the test that names it."""
+def take_out_clause(mutation: Lua, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scripts as loaded from here on are without the clause."""
     whole = scripts.source
     used_in = "commit" if mutation.script == "common" else mutation.script
     assert mutation.text in whole(used_in).text, "the guard is not in the script any more"
@@ -346,6 +343,25 @@ async def test_without_this_clause_the_attack_succeeds(
         return scripts.Source(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
     monkeypatch.setattr(scripts, "source", mutated)
+
+
+def take_out_line(mutation: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The function is from here on without the condition."""
+    function = getattr(mutation.where, mutation.name)
+    source = textwrap.dedent(inspect.getsource(function))
+    assert mutation.text in source, "the guard is not in the function any more"
+    made: dict[str, Any] = {}
+    rewritten = "from __future__ import annotations\n" + source.replace(mutation.text, mutation.instead)
+    exec(compile(rewritten, "<mutated>", "exec"), function.__globals__, made)
+    monkeypatch.setattr(mutation.where, mutation.name, made[mutation.name])
+
+
+@pytest.mark.parametrize("mutation", LUA, ids=_name)
+async def test_without_this_clause_the_attack_succeeds(
+    mutation: Lua, valkey_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clause of a script, taken out, is missed by the test that names it."""
+    take_out_clause(mutation, monkeypatch)
     await _succeeds(mutation, valkey_url, tmp_path)
 
 
@@ -363,13 +379,7 @@ async def test_without_this_line_the_attack_succeeds(
     mutation: Line, valkey_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A condition in Python, taken out of its function, is missed by the test that names it."""
-    function = getattr(mutation.where, mutation.name)
-    source = textwrap.dedent(inspect.getsource(function))
-    assert mutation.text in source, "the guard is not in the function any more"
-    made: dict[str, Any] = {}
-    rewritten = "from __future__ import annotations\n" + source.replace(mutation.text, mutation.instead)
-    exec(compile(rewritten, "<mutated>", "exec"), function.__globals__, made)
-    monkeypatch.setattr(mutation.where, mutation.name, made[mutation.name])
+    take_out_line(mutation, monkeypatch)
     await _succeeds(mutation, valkey_url, tmp_path)
 
 

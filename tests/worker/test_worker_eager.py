@@ -269,6 +269,21 @@ async def test_a_worker_that_dies_of_an_agent_costs_the_one_before_no_dead_lette
         assert {agent.dead for agent in (await place.client.status()).agents} == {0}
 
 
+async def test_what_was_delivered_before_goes_step_by_step(
+    tmp_path: Path, valkey_url: str, commits: Commits
+) -> None:
+    """Taken over from a dead worker, a letter is answered alone; what it sends is a first delivery again."""
+    root = write(tmp_path / "p", _spec())
+    async with site(load(root, valkey_url, times__claim_idle=2.0), workers=0) as place:
+        doomed = await _doomed(place)
+        request = await place.submit()
+        await doomed.die()
+        await place.start()
+        await _warm(place, commits)
+        assert (await request.result(20)).outcome == "completed"
+        assert commits.sent == [("dispatcher",), WHOLE[1:], ("audit",)]
+
+
 async def test_who_kills_each_worker_is_the_one_that_is_buried(tmp_path: Path, valkey_url: str) -> None:
     """`second` takes each worker along: its own deliveries spent, it is given up, nobody before it."""
     spec = _spec(extra="retry: {attempts: 2, base: 0.01, cap: 0.01}\n")

@@ -256,6 +256,7 @@ def _options(
         "socket_connect_timeout": CONNECT_TIMEOUT,
         "health_check_interval": 0,
         "decode_responses": False,
+        "driver_info": None,  # two commands less for every connection
     }
 
 

@@ -74,7 +74,7 @@ WORKER = [
          worker.test_a_worker_that_dies_of_an_agent_costs_the_one_before_no_dead_letter, (1,)),
     Line(Eager, "extend", " or size + following.result.size > self._limit_bytes", "",
          worker.test_large_answers_go_one_by_one),
-    Line(Eager, "_following", " or not desk.eager", "",
+    Line(Eager, "_following", " or not desk.eager(entry.event_type)", "",
          worker.test_an_agent_that_always_waits_is_never_asked_early, (True,)),
     Line(lane.Lane, "_file", " or results[0].eager", "",
          worker.test_an_early_answer_that_cannot_be_committed_costs_only_its_agent),
@@ -82,7 +82,7 @@ WORKER = [
 ONCE = Python(
     Desk,
     "eager",
-    property(lambda desk: desk._prompt is True),
+    lambda desk, event_type: desk._prompt.get(event_type, False),
     worker.test_an_agent_that_may_fail_only_once_is_not_asked_early,
 )
 

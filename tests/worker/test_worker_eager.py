@@ -160,6 +160,28 @@ async def test_an_agent_that_waits_for_once_is_asked_early_no_more(
         assert _calls(root) == 1 + 2 + 2
 
 
+async def test_waiting_for_one_event_says_nothing_of_others(
+    tmp_path: Path, valkey_url: str, commits: Commits
+) -> None:
+    """An agent that reads something to answer one event is still asked early for another."""
+    first = "return Emit(Othered() if event.actor == 'bob' else Firsted())"
+    second = f"if event.type == 'Othered':\n    await asyncio.sleep(0)\n{SECOND}"
+    spec = _spec(second)
+    agents = {
+        **spec.agents,
+        "first": Agent(first, emits=["Firsted", "Othered"], extra=QUICK),
+        "second": Agent(second, ["Firsted", "Othered"], ["Seconded"], extra=QUICK),
+    }
+    spec = Spec(agents, {**ROUTES, "Othered": "second"})
+    async with site(load(write(tmp_path / "p", spec), valkey_url)) as place:
+        await _warm(place, commits)
+        for _ in range(2):
+            assert (await (await place.submit(actor="bob")).result(10)).outcome == "completed"
+        assert commits.early("second") == 0
+        assert (await (await place.submit()).result(10)).outcome == "completed"
+        assert commits.early("second") == 1
+
+
 async def test_an_early_answer_does_not_read_past_its_commit(
     tmp_path: Path, valkey_url: str, commits: Commits
 ) -> None:

@@ -102,13 +102,13 @@ class Desk:
         self._control = control
         self._threads = threads
         self._worker = worker
-        self._prompt: bool | None = None
+        self._prompt: dict[str, bool] = {}
 
-    @property
-    def eager(self) -> bool:
-        """Whether its agent may answer before what it answers to is recorded: it has no effects, has answered
-        before, never waited for anything, and may fail once."""
-        return self._prompt is True and not self._manifest.performs and self._manifest.retry.attempts > 1
+    def eager(self, event_type: str) -> bool:
+        """Whether its agent may answer such an event before it is recorded: it has no effects, may fail once,
+        has answered one before, and never waited for anything then."""
+        known = self._prompt.get(event_type, False)
+        return known and not self._manifest.performs and self._manifest.retry.attempts > 1
 
     async def work(
         self, entry: Entry, *, early: bool = False, foreseen: Outcome | None = None
@@ -253,7 +253,7 @@ class Desk:
         try:
             until = asyncio.get_running_loop().time() + self._manifest.timeout.total_seconds()
             begun = Begun(call() if self._agent.is_async else self._in_thread(call))
-            self._prompt = begun.done and self._prompt is not False
+            self._prompt[entry.event_type] = begun.done and self._prompt.get(entry.event_type, True)
             if begun.done:
                 outcome = begun.value
             elif early:

@@ -61,7 +61,7 @@ class Eager:
     async def _following(self, last: Finished) -> Finished | None:
         entry, outcome = _delivery(last)
         desk = self._desks.get(entry.agent) if entry else None
-        if entry is None or desk is None or not desk.eager:
+        if entry is None or desk is None or not desk.eager(entry.event_type):
             return None
         try:
             following = await desk.work(entry, early=True, foreseen=outcome)

@@ -2,7 +2,7 @@
 
 1. Admits requests: validated here, admitted by one script there; safe to repeat.
 2. Waits for any number of results on one connection per partition (`waiter`).
-3. Posts letters: votes, cancellations. Sets and clears rules. It decides nothing and touches no state.
+3. Posts letters: votes, cancellations. Sets and clears rules (`interrupt`). It decides nothing and touches no state.
 
 Identity: until there is a gateway, whoever holds the server's credential names the actor, and is trusted to.
 """
@@ -12,49 +12,45 @@ from __future__ import annotations
 import asyncio
 import getpass
 import random
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from pydantic import SecretStr
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from wingman_runtime.client.door import Door
 from wingman_runtime.client.envelope import letter_of, plain_of, work_of
+from wingman_runtime.client.later import start_of, told_start
+from wingman_runtime.client.interrupt import Interrupts
 from wingman_runtime.client.request import Request, request_event
-from wingman_runtime.client.standing import Standing, ensure_there, read_standing
+from wingman_runtime.client.schedules import Schedules
 from wingman_runtime.client.status import Status, read_status
 from wingman_runtime.client.vote import VoteResult, vote_result
 from wingman_runtime.client.waiter import Waiter, same_partition
 from wingman_runtime.contracts.canonical import canonical, digest
-from wingman_runtime.contracts.control import ControlMode, ControlRule, ControlTarget
-from wingman_runtime.contracts.event import Event
-from wingman_runtime.contracts.events import ApprovalVoteCast, RequestCancelled, UserRequestReceived
+from wingman_runtime.contracts.events import ApprovalVoteCast, UserRequestReceived
 from wingman_runtime.contracts.ids import derive
 from wingman_runtime.contracts.work import Approval, StepRequest, Vote
 from wingman_runtime.errors import (
-    AdmissionClosedError,
-    BackendUnreachableError,
     ConflictError,
     ContractError,
     NotFoundError,
     UsageError,
 )
 from wingman_runtime.project.find import find_root
-from wingman_runtime.redisio import admission, approvals, control, counts, letters, state
+from wingman_runtime.redisio import admission, approvals, counts, letters, state
 from wingman_runtime.redisio.opening import connect
 from wingman_runtime.redisio.store import Store
 from wingman_runtime.settings import Redis, Settings
 
-_RETRY_FOR = 15.0
-_FIRST_WAIT = 0.1
 _VOTE_WAIT = 10.0
 
 
-class Client:
+class Client(Interrupts):
     """An asynchronous client; use it as ``async with Client() as client``.
 
     Args:
@@ -80,24 +76,15 @@ class Client:
         self.tenant = tenant or self.settings.tenant
         self._stack = AsyncExitStack()
         self._store: Store | None = None
-        self._where = ""
+        self._door: Door | None = None
         self._waiter: Waiter | None = None
-        times = self.settings.times
-        self._rules = admission.AdmissionRules(
-            inbox_lag=self.settings.admission.inbox_lag,
-            recorder_lag=self.settings.admission.recorder_lag,
-            retry_after=self.settings.admission.retry_after,
-            deadline_ms=int(times.request * 1000),
-            state_ttl_ms=int(times.state_ttl * 1000),
-            idempotency_ttl_ms=int(times.idempotency_ttl * 1000),
-        )
 
     async def __aenter__(self) -> Self:
         connected = await self._stack.enter_async_context(
             connect(self.settings, readers=self.settings.partitions + 4)
         )
         self._store = connected.store
-        self._where = connected.backend.where
+        self._door = Door(connected.store, self.settings, connected.backend.where)
         self._waiter = Waiter(connected.store)
         self._stack.push_async_callback(self._waiter.close)
         return self
@@ -106,13 +93,19 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._stack.aclose()
-        self._store = self._waiter = None
+        self._store = self._waiter = self._door = None
 
     @property
     def store(self) -> Store:
         if self._store is None:
             raise UsageError("the client is not open", hint="use it as `async with Client() as client:`")
         return self._store
+
+    @property
+    def door(self) -> Door:
+        if self._door is None:
+            raise UsageError("the client is not open", hint="use it as `async with Client() as client:`")
+        return self._door
 
     @property
     def waiter(self) -> Waiter:
@@ -131,6 +124,8 @@ class Client:
         tenant: str | None = None,
         flow: str = "request",
         idempotency_key: str | None = None,
+        at: datetime | None = None,
+        delay: timedelta | float | None = None,
     ) -> Request:
         """Submit a request; returns once it is admitted, which survives a power cut.
 
@@ -141,6 +136,8 @@ class Client:
             planner: the planner to use; empty: the intent's own.
             idempotency_key: the same key with the same body is the same request for
                 ``times.idempotency_ttl``; across clients, too.
+            at: begin then, by the server's clock; until then it is open, and can be cancelled.
+            delay: begin so much later, in seconds.
 
         Raises:
             ContractError: the request does not fit; ``where`` is the path.
@@ -148,6 +145,7 @@ class Client:
             ConflictError: the idempotency key was used with another body.
             BackendError: the server cannot be reached; with a key, submitting again is safe.
         """
+        start = start_of(at, delay)
         if len(steps) > self.settings.limits.steps:
             raise ContractError(
                 f"the request has {len(steps)} steps, the limit is {self.settings.limits.steps}",
@@ -183,34 +181,14 @@ class Client:
         if idempotency_key:
             key = (
                 derive("key", tenant, idempotency_key),
-                digest({"actor": who, "flow": flow, "request": body}),
+                digest({"actor": who, "flow": flow, "request": body, **told_start(start)}),
             )
-        began = time.monotonic()
-        try:
-            await self._check_memory()
-            admitted = await admission.admit(self.store, event, rules=self._rules, idempotency=key)
-        except BackendUnreachableError:
-            left = began + _RETRY_FOR - time.monotonic()
-            if left <= 0:
-                raise
-            # The id is ours: if the first answer was lost, the second says so and admits nothing.
-            admitted = await self._admit_again(event, key, left)
-        return Request(self, admitted)
+        return Request(self, await self.door.hand_in(event, idempotency=key, start=start))
 
-    async def _admit_again(
-        self, event: Event[UserRequestReceived], key: tuple[str, str] | None, seconds: float
-    ) -> str:
-        """Apart from the first attempt, which would pay for the repeating machine without using it."""
-        await asyncio.sleep(random.uniform(0.0, _FIRST_WAIT))  # noqa: S311 - jitter
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(BackendUnreachableError),
-            stop=stop_after_delay(seconds),
-            wait=wait_random_exponential(multiplier=_FIRST_WAIT, max=2.0),
-            reraise=True,
-        ):
-            with attempt:
-                return await admission.admit(self.store, event, rules=self._rules, idempotency=key)
-        raise AssertionError("unreachable: the last attempt raises")
+    @property
+    def schedules(self) -> Schedules:
+        """What the clock hands in: look at it, fire it by hand."""
+        return Schedules(self)
 
     def request(self, request_id: str) -> Request:
         """A handle on a request submitted earlier, by anybody.
@@ -230,32 +208,6 @@ class Client:
     async def request_ids(self, *, limit: int = 50) -> list[str]:
         """Only the ids of `requests`, newest first."""
         return await state.listed(self.store, limit=limit)
-
-    async def cancel(self, request_id: str, *, reason: str, by: str | None = None) -> None:
-        """Cancel a request: what runs is cut at its next commit, what was applied is rolled back.
-
-        Raises:
-            NotFoundError: no such request.
-            ConflictError: it has ended, or its end is decided.
-        """
-        found = await self.request(request_id).state()
-        event = letter_of(
-            RequestCancelled(by=by or self.actor, reason=reason),
-            derive("evt", request_id, "cancelled"),
-            request_id,
-            actor=by or self.actor,
-            tenant=found.tenant,
-            flow=found.flow,
-        )
-        posted = await letters.post(self.store, event, sender="client")
-        if posted.kind in ("posted", "duplicate"):
-            return
-        if posted.kind == "missing":
-            raise NotFoundError("no such request", where=request_id)
-        raise ConflictError(
-            f"it cannot be cancelled any more: {posted.kind} ({posted.detail or 'settling'})",
-            where=request_id,
-        )
 
     async def approvals(self, *, request_id: str = "", limit: int = 100) -> list[Approval]:
         """Open approvals, the next to expire first; of one request, or of all."""
@@ -332,73 +284,13 @@ class Client:
             )
         return await vote_result(self.store, found, event.id, wait)
 
-    async def pause(self, target: str, *, reason: str, by: str | None = None) -> list[int]:
-        """Hold what ``target`` covers; acknowledged when this returns. Returns each partition's epoch.
-
-        Args:
-            target: ``all``, ``agent:NAME``, ``flow:NAME``, ``tenant:NAME``, ``event:TYPE``, ``request:ID``.
-
-        Raises:
-            UsageError: the text is no target.
-            NotFoundError: no such agent or flow is active, no such request.
-        """
-        parsed = ControlTarget.parse(target)
-        await ensure_there(self.store, parsed)
-        rule = ControlRule(target=parsed, mode=ControlMode.PAUSE, reason=reason, by=by or self.actor)
-        return await control.hold(self.store, rule)
-
-    async def resume(self, target: str, *, reason: str, by: str | None = None) -> int:
-        """Let what ``target`` covers go on; returns how many parked entries went back to work."""
-        return await control.resume(
-            self.store,
-            ControlTarget.parse(target),
-            reason=reason,
-            by=by or self.actor,
-            agents=await counts.agent_names(self.store),
-        )
-
-    async def rules(self) -> tuple[ControlRule, ...]:
-        """Everything that is held."""
-        return (await control.read(self.store, 0)).rules
-
     async def status(self) -> Status:
         """A snapshot of queues, workers, rules and memory."""
         return await read_status(self.store)
 
-    async def standing(self, target: str) -> Standing:
-        """Which rules hold ``target`` (as for `pause`), and what of it is open.
-
-        Raises:
-            UsageError: the text is no target.
-            NotFoundError: no such agent or request.
-        """
-        return await read_standing(self.store, ControlTarget.parse(target))
-
     async def trail(self, request_id: str) -> list[Any]:
         """Every record of a request so far, in order; see `Request.events` to follow it."""
         return [request_event(entry) for entry in await state.records(self.store, request_id)]
-
-    async def _check_memory(self) -> None:
-        """Past the share of memory that admission may fill, refuse before the server has to."""
-        used, limit = await self._memory()
-        share = self.settings.admission.memory
-        if limit and used > limit * share:
-            raise AdmissionClosedError(
-                f"the server uses {used:,} bytes of its {limit:,} (maxmemory), "
-                f"admission stops at {share:.0%} (admission.memory): let work be done, or raise maxmemory",
-                retry_after=self.settings.admission.retry_after,
-                where=self._where,
-            )
-
-    _memory_seen: tuple[float, int, int] = (0.0, 0, 0)
-
-    async def _memory(self) -> tuple[int, int]:
-        now = asyncio.get_running_loop().time()
-        if now - self._memory_seen[0] > 1.0:
-            # Set before asking: of many submits at once only one asks.
-            self._memory_seen = (now, *self._memory_seen[1:])
-            self._memory_seen = (now, *await counts.memory(self.store))
-        return self._memory_seen[1:]
 
 
 def _settings(project: Path | str | Settings | None, url: str | None) -> Settings:

@@ -53,10 +53,17 @@ def plain_of(work: WorkRequest) -> dict[str, Any]:
 
 
 def letter_of(
-    data: EventT, identity: str, request_id: str, *, actor: str, tenant: str, flow: str
+    data: EventT,
+    identity: str,
+    request_id: str,
+    *,
+    actor: str,
+    tenant: str,
+    flow: str,
+    source: str = "/client",
 ) -> Event[EventT]:
     """The data in its envelope. Raises ContractError for an actor, tenant or flow no envelope can carry."""
-    about = _envelope(type(data), request_id, actor=actor, tenant=tenant, flow=flow)
+    about = _envelope(type(data), request_id, actor=actor, tenant=tenant, flow=flow, source=source)
     try:
         return envelope_of(type(data))(id=identity, data=data, **about)
     except ValidationError as error:
@@ -74,9 +81,11 @@ def _hinted(said: ContractError, error: ValidationError) -> ContractError:
     return said
 
 
-def _envelope(model: type[Any], request_id: str, *, actor: str, tenant: str, flow: str) -> dict[str, Any]:
+def _envelope(
+    model: type[Any], request_id: str, *, actor: str, tenant: str, flow: str, source: str
+) -> dict[str, Any]:
     return {
-        "source": "/client",
+        "source": source,
         "type": model.__name__,
         "subject": request_id,
         "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),

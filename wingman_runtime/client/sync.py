@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from wingman_runtime.client.client import Client
+from wingman_runtime.client.interrupt import DRAIN
 from wingman_runtime.client.request import Request, RequestEvent
 from wingman_runtime.client.status import Status
 from wingman_runtime.client.vote import VoteResult
-from wingman_runtime.contracts.control import ControlRule
+from wingman_runtime.contracts.control import ControlRule, Held
 from wingman_runtime.contracts.work import Approval, Response, StepRequest
 from wingman_runtime.errors import UsageError
 from wingman_runtime.redisio.state import RequestState
@@ -65,6 +67,8 @@ class SyncClient:
         tenant: str | None = None,
         flow: str = "request",
         idempotency_key: str | None = None,
+        at: datetime | None = None,
+        delay: timedelta | float | None = None,
     ) -> SyncRequest:
         """See `Client.submit`."""
         submitted = self._run(
@@ -77,6 +81,8 @@ class SyncClient:
                 tenant=tenant,
                 flow=flow,
                 idempotency_key=idempotency_key,
+                at=at,
+                delay=delay,
             )
         )
         return SyncRequest(self, submitted)
@@ -111,9 +117,26 @@ class SyncClient:
         """See `Client.vote`."""
         return self._run(self._client.vote(approval_id, verdict, voter=voter, reason=reason))
 
-    def pause(self, target: str, *, reason: str, by: str | None = None) -> list[int]:
+    def pause(self, target: str, *, reason: str, by: str | None = None) -> Held:
         """See `Client.pause`."""
         return self._run(self._client.pause(target, reason=reason, by=by))
+
+    def halt(
+        self,
+        target: str,
+        *,
+        reason: str,
+        by: str | None = None,
+        compensate: bool = False,
+        drain: bool = False,
+        timeout: float = DRAIN,
+    ) -> Held:
+        """See `Client.halt`."""
+        return self._run(
+            self._client.halt(
+                target, reason=reason, by=by, compensate=compensate, drain=drain, timeout=timeout
+            )
+        )
 
     def resume(self, target: str, *, reason: str, by: str | None = None) -> int:
         """See `Client.resume`."""

@@ -1,8 +1,8 @@
 """The checker: what four observers saw, to what is wrong with it. Pure; knows no server and no clock.
 
     I1  each acknowledged request has exactly one terminal outcome, in bounded time
-    I2  per effect key: recorded done ⇒ exactly one at the sink; absent or failed ⇒ none; uncertain ⇒ none or one;
-        completed ⇒ all its keys done
+    I2  per effect key: recorded done ⇒ exactly one at the sink; absent or failed ⇒ none;
+        uncertain ⇒ none or one; completed ⇒ all its keys done
     I3  each effect follows a valid, unexpired, unused approval of that very plan
     I4  compensations cover only what was applied or uncertain, in reverse, once, or wait for a person
     I5  each event is in the audit store exactly once, and the chain verifies

@@ -23,9 +23,13 @@ def check_effects(history: History, trail: Trail, outcomes: Mapping[str, str]) -
         applied[call["key"]] += call["applied"]
         effect = trail.effects.get(call["key"])
         if effect is None:
-            yield Violation("I2 absent-none", call["key"], f"called ({call['mode']}) without a recorded intent")
+            yield Violation(
+                "I2 absent-none", call["key"], f"called ({call['mode']}) without a recorded intent"
+            )
         elif (call["request"], call["mode"]) != (effect.request, _MODES.get(effect.tool, "")):
-            yield Violation("I2 same-effect", call["key"], f"{effect.tool} of {effect.request} came as {call}")
+            yield Violation(
+                "I2 same-effect", call["key"], f"{effect.tool} of {effect.request} came as {call}"
+            )
     for key, count in applied.items():
         if count > 1:
             yield Violation("I2 at-most-once", key, f"done {count} times")
@@ -55,7 +59,9 @@ def _as_ended(trail: Trail, request: str, outcome: str, effects: list[Known]) ->
         }
         if done != planned or not planned or len(done) != len(effects):
             yield Violation(
-                "I2 completed-all", request, f"planned {sorted(planned)}, done {sorted(done)} of {len(effects)}"
+                "I2 completed-all",
+                request,
+                f"planned {sorted(planned)}, done {sorted(done)} of {len(effects)}",
             )
     if outcome in _UNTOUCHED and effects:
         yield Violation("I2 refused-none", request, f"{outcome}, with {len(effects)} effects")
@@ -71,7 +77,9 @@ def check_compensations(history: History, trail: Trail, outcomes: Mapping[str, s
         if call["mode"] == "take" and call["applied"]:
             took.setdefault(call["of"], set()).add(call["key"])
             if call["of"] not in done_at_sink:
-                yield Violation("I4 only-applied", call["key"], f"undid {call['of']}, which the sink never did")
+                yield Violation(
+                    "I4 only-applied", call["key"], f"undid {call['of']}, which the sink never did"
+                )
     for of, keys in took.items():
         if len(keys) > 1:
             yield Violation("I4 once", of, f"undone {len(keys)} times at the sink: {sorted(keys)}")
@@ -84,7 +92,9 @@ def _of_request(trail: Trail, request: str, effects: list[Known], outcome: str) 
     for one in undoing:
         undone = trail.effects.get(one.undoes)
         if undone is None or undone.request != request or undone.kind != "apply":
-            yield Violation("I4 only-applied", one.id, f"undoes {one.undoes or 'nothing'}, no effect of {request}")
+            yield Violation(
+                "I4 only-applied", one.id, f"undoes {one.undoes or 'nothing'}, no effect of {request}"
+            )
         elif undone.status not in ("done", "uncertain") or undone.ended_n > one.first_n:
             yield Violation("I4 only-applied", one.id, f"undoes {undone.id}, which was {undone.status}")
     counts = Counter(e.undoes for e in undoing if e.status == "done")
@@ -100,7 +110,9 @@ def _of_request(trail: Trail, request: str, effects: list[Known], outcome: str) 
     if outcome in _UNDONE:
         left = [e.id for e in effects if e.kind == "apply" and e.status == "done" and not counts[e.id]]
         if left:
-            yield Violation("I4 all-or-person", request, f"{outcome}, but {left} stand and no person is asked")
+            yield Violation(
+                "I4 all-or-person", request, f"{outcome}, but {left} stand and no person is asked"
+            )
 
 
 def uncertain(trail: Trail) -> list[Row]:

@@ -24,7 +24,9 @@ def check_approvals(history: History, trail: Trail) -> Iterator[Violation]:
         for row in effect.intents:
             grant = _grant_of(trail, effect, row)
             if grant is None:
-                yield Violation("I3 approved", effect.id, f"begun at {row['n']} without an approval of its plan")
+                yield Violation(
+                    "I3 approved", effect.id, f"begun at {row['n']} without an approval of its plan"
+                )
                 continue
             said = grant["said"]
             used.setdefault(said["approval_id"], set()).add(row["data"]["event_id"])

@@ -53,12 +53,13 @@ class Fault:
         return ""
 
     def prepare(self, house: House) -> None:
-        """Before anything is started: set ``house.server_env``, ``house.server_extra``, ``house.worker_env``."""
+        """Before anything is started: set ``house.server_env``, ``server_extra``, ``worker_env``."""
 
     async def strike(self, house: House) -> Facts:
         """Do it once, and undo it: when this returns, or is cancelled, the fault has ended.
 
-        What is dead when it returns is started again by the house (`House.mend`), but a fault may do so itself.
+        Processes that are dead are started again by the house, unless `kept_down`; a dead server is not: a
+        fault that kills it starts it.
 
         Raises:
             NotStruckError: nothing was there to strike at.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.chaos.fault import Facts, Fault, NotStruckError
 from tests.chaos.process import Process
+from tests.chaos.waiting import until
 
 if TYPE_CHECKING:
     from tests.chaos.house import House
@@ -19,9 +20,7 @@ async def _killed(house: House, process: Process) -> Facts:
     """Dead, and up again by the house's own hand."""
     pid = process.pid
     await process.kill()
-    async with asyncio.timeout(_BACK_WITHIN):
-        while not process.alive:
-            await asyncio.sleep(0.05)
+    await until(lambda: process.alive, _BACK_WITHIN)
     return {"process": process.name, "pid": pid}
 
 
@@ -66,7 +65,7 @@ class KillRecorder(Fault):
 
 
 class Zombie(Fault):
-    """A worker frozen until its work has been reclaimed and committed by others; then it wakes and goes on."""
+    """A worker frozen until others have reclaimed and committed its work; then it wakes and goes on."""
 
     name = "zombie"
     weight = 2.0
@@ -108,9 +107,7 @@ class StopWorker(Fault):
         worker = house.a_worker()
         await worker.stop()
         code = worker.exits[-1]
-        async with asyncio.timeout(_BACK_WITHIN):
-            while not worker.alive:
-                await asyncio.sleep(0.05)
+        await until(lambda: worker.alive, _BACK_WITHIN)
         return {"process": worker.name, "code": code}
 
 

@@ -48,7 +48,9 @@ class Holds(Fault):
 
     async def strike(self, house: House) -> Facts:
         load, rng = _load(house), house.rng
-        target = rng.choice(["all", "agent:executor", "agent:audit", "tenant:demo", "flow:request", "request"])
+        target = rng.choice(
+            ["all", "agent:executor", "agent:audit", "tenant:demo", "flow:request", "request"]
+        )
         if target == "request":
             if not load.open:
                 raise NotStruckError("nothing is open")
@@ -79,6 +81,8 @@ class HoldRaces(Fault):
                 load.hold("agent:handshake", ControlMode.HALT, f"{reason} h{n}"),
             )
             await asyncio.gather(
-                load.resume(target, reason), load.resume(target, reason), load.resume("agent:handshake", reason)
+                load.resume(target, reason),
+                load.resume(target, reason),
+                load.resume("agent:handshake", reason),
             )
         return {"target": target}

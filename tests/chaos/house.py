@@ -23,6 +23,7 @@ from tests.chaos.project import write_project
 from tests.chaos.proxy import Proxy
 from tests.chaos.server import ChaosServer
 from tests.chaos.sink import SinkProcess
+from tests.chaos.waiting import until
 from wingman_runtime.client import Client
 from wingman_runtime.settings import Settings
 
@@ -60,7 +61,7 @@ class House:
     server_env: dict[str, str] = field(default_factory=dict)
     server_extra: dict[str, str] = field(default_factory=dict)
     worker_env: dict[str, str] = field(default_factory=dict)
-    module: tuple[str, ...] = ("wingman_runtime", "worker")
+    worker_module: tuple[str, ...] = ("wingman_runtime", "worker")
     mending: bool = True
     workers: list[Process] = field(default_factory=list)
     load: Load | None = None
@@ -115,7 +116,11 @@ class House:
             await self.proxy.start()
             await self.sink.start()
             self.recorder = self._process("recorder", ("recorder",), self._url("recorder"))
-            self.workers = [self._process(name, agents, self._url(name)) for name, agents in self.layout.items()]
+            self.workers = [
+                self._process(name, agents, self._url(name)) for name, agents in self.layout.items()
+            ]
+            for worker in self.workers:
+                worker.module = self.worker_module
             for process in self.processes:
                 await process.start()
             mender = asyncio.create_task(self._mending())
@@ -139,9 +144,12 @@ class House:
 
     async def ready(self, within: float = READY_WITHIN) -> None:
         """Wait until every worker process works."""
-        async with self.client() as client, asyncio.timeout(within):
-            while sum(worker.alive for worker in (await client.status()).workers) < len(self.workers):
-                await asyncio.sleep(0.1)
+        async with self.client() as client:
+
+            async def working() -> bool:
+                return sum(w.alive for w in (await client.status()).workers) >= len(self.workers)
+
+            await until(working, within)
 
     async def mend(self) -> None:
         """Start again whatever is dead: server first, then processes."""
@@ -164,7 +172,7 @@ class House:
                     await process.start()
 
     def _process(self, name: str, agents: tuple[str, ...], url: str) -> Process:
-        return Process(name, self.root, url, agents, env=dict(self.worker_env), module=self.module)
+        return Process(name, self.root, url, agents, env=dict(self.worker_env))
 
     def _url(self, name: str) -> str:
         return self.proxy.url if name in self.proxied else self.server.url

@@ -12,7 +12,7 @@ import orjson
 
 
 class Journal:
-    """``at`` of each line is nanoseconds of the machine's monotonic clock: one for all processes, never faked."""
+    """``at`` of each line is nanoseconds of the machine's monotonic clock: one for all, never faked."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

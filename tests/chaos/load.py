@@ -6,7 +6,7 @@ The client log (JSONL, each line on disk before the next thing happens):
     {"do": "vote",   "phase": "send" | "ack" | "error", "approval", "voter", "verdict"}
     {"do": "cancel", "phase": …, "id"}
     {"do": "hold" | "resume", "phase": …, "target", "mode", "reason"}
-    {"do": "end",    "phase": "end", "id", "outcome", "stamped"}    twice for each request, the second time at the end
+    {"do": "end",    "phase": "end", "id", "outcome", "stamped"}      for each request, twice
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tests.chaos.journal import Journal
+from tests.chaos.waiting import until
 from wingman_runtime.client import Client
 from wingman_runtime.contracts.control import ControlMode, ControlRule, ControlTarget
 from wingman_runtime.contracts.work import Response
@@ -149,9 +150,7 @@ class Load:
     async def drained(self, within: float) -> list[str]:
         """Wait until everything submitted has ended; returns what has not."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                while self.open or self._waiting:
-                    await asyncio.sleep(0.1)
+            await until(lambda: not self.open and not self._waiting, within)
         return sorted(self.open)
 
     async def look_again(self) -> None:

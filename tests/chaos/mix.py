@@ -1,4 +1,4 @@
-"""A mix: load and faults side by side for so long, then the faults end, everything must end, and is checked."""
+"""A mix: load and faults side by side for so long, then calm; everything must end, and is checked."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tests.chaos.journal import read_journal
 from tests.chaos.load import Load
 from tests.chaos.process import ROOT
 from tests.chaos.sink import read_sink
+from tests.chaos.waiting import until
+from wingman_runtime.contracts.work import Outcome
 
-OUTCOMES = frozenset(
-    "completed failed rollback_incomplete uncertain denied expired cancelled blocked rejected".split()
-)
+OUTCOMES = frozenset(outcome.value for outcome in Outcome)
 _COOL = 2.0  # seconds at the start and the end in which nothing is struck
 
 
@@ -146,12 +146,14 @@ async def run_mix(
 
 async def recorded(load: Load, problems: list[Violation], within: float = 60.0) -> None:
     """Wait until the recorder has stored everything."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(within):
-            while (await load.client.status()).recorder_lag:
-                await asyncio.sleep(0.1)
-            return
-    problems.append(Violation("I5 recorded", "the recorder", f"not done {within:g} s after the end"))
+
+    async def caught_up() -> bool:
+        return not (await load.client.status()).recorder_lag
+
+    try:
+        await until(caught_up, within)
+    except TimeoutError:
+        problems.append(Violation("I5 recorded", "the recorder", f"not done {within:g} s after the end"))
 
 
 async def observed(house: House) -> History:

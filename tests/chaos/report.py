@@ -25,7 +25,7 @@ def report(result: Result) -> str:
     errors = sum(line.get("phase") == "error" for line in history.client)
     lines = [
         f"seed {result.seed}, {result.seconds:g} s of load and faults, {result.took:.0f} s in all",
-        f"requests   {sum(outcomes.values())} ended ({acks} acknowledgements, {errors} calls of clients failed)",
+        f"requests   {sum(outcomes.values())} ended; {acks} acknowledged, {errors} failed calls of clients",
         "outcomes   " + _counts(outcomes),
         f"effects    {len(trail.effects)}: {_counts(statuses)}; {len(history.sink)} calls at the sink",
         f"uncertain  {len(doubts)}, of which {vanished} by a tool that never answers",
@@ -38,7 +38,9 @@ def report(result: Result) -> str:
     if result.ok:
         lines.append("violations none")
     else:
-        lines.append(f"violations {len(result.violations)}: {_counts(Counter(v.clause for v in result.violations))}")
+        lines.append(
+            f"violations {len(result.violations)}: {_counts(Counter(v.clause for v in result.violations))}"
+        )
         lines += [f"  {violation}" for violation in result.violations[:_SHOWN]]
     return "\n".join(lines)
 

@@ -48,6 +48,24 @@ class CrashPoint:
             )
         return cls(agent, cast(Moment, moment))
 
+    @property
+    def afterwards(self) -> bool:
+        """Whether the script that marks the moment has run by then, or is never sent."""
+        return _SCRIPTS[self.moment][1]
+
+    def is_hit(self, script: str, args: tuple[Any, ...]) -> bool:
+        """Whether running this script with these arguments is the moment."""
+        if script not in _SCRIPTS[self.moment][0]:
+            return False
+        if script == "result":  # only an agent that performs records results
+            record = orjson.loads(args[2])
+            return bool(record["agent"] == self.agent)
+        header = orjson.loads(args[0])
+        if self.moment == "after_effect" and not any("fx" in message for message in header["msgs"]):
+            return False
+        eager = (step["agent"] for message in header.get("msgs", ()) for step in message.get("eager", ()))
+        return self.agent in (header["agent"], *eager)
+
 
 class CrashStore(Store):
     """A store that stops answering for ever at a crash point, once; `crashed` says that it has."""
@@ -59,24 +77,13 @@ class CrashStore(Store):
         self.crashed = asyncio.Event()
 
     async def run(self, name: str, partition: int, *args: str | bytes | int | float) -> Any:
-        scripts, afterwards = _SCRIPTS[self.point.moment]
-        hit = name in scripts and self._is_agents(name, args)
-        if self.crashed.is_set() or (hit and not afterwards):
+        hit = self.point.is_hit(name, args)
+        if self.crashed.is_set() or (hit and not self.point.afterwards):
             await self._vanish()
         reply = await super().run(name, partition, *args)
         if hit:
             await self._vanish()
         return reply
-
-    def _is_agents(self, script: str, args: tuple[Any, ...]) -> bool:
-        if script == "result":  # only an agent that performs records results
-            record = orjson.loads(args[2])
-            return bool(record["agent"] == self.point.agent)
-        header = orjson.loads(args[0])
-        if self.point.moment == "after_effect" and not any("fx" in message for message in header["msgs"]):
-            return False
-        eager = (step["agent"] for message in header.get("msgs", ()) for step in message.get("eager", ()))
-        return self.point.agent in (header["agent"], *eager)
 
     async def _vanish(self) -> None:
         self.crashed.set()

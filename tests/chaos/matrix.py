@@ -24,7 +24,16 @@ from tests.chaos.mix import observed, recorded, verified
 from tests.chaos.waiting import until
 from wingman_runtime.testing.crash import Moment
 
-_CHAIN = ("dispatcher", "scope_filter", "permission", "proposal", "handshake", "executor", "audit", "rollback")
+_CHAIN = (
+    "dispatcher",
+    "scope_filter",
+    "permission",
+    "proposal",
+    "handshake",
+    "executor",
+    "audit",
+    "rollback",
+)
 _ONLY_EXECUTOR = ("after_intent", "after_effect")
 POINTS = tuple(
     f"{agent}:{moment}"
@@ -96,9 +105,11 @@ async def run_matrix(where: Path, layout: str, points: tuple[str, ...] = POINTS)
             await recorded(load, found.violations)
         killed = sum(code == -9 for worker in house.workers for code in worker.exits)
     if killed != len(points):
-        found.violations.append(Violation("I8 faults", layout, f"{killed} workers died of {len(points)} points"))
+        found.violations.append(
+            Violation("I8 faults", layout, f"{killed} workers died of {len(points)} points")
+        )
     found.history = await observed(house)
-    wanted = Wanted(2 * len(points), {point: 1 for point in points}, frozenset({"failed"}), _ENDS_WITHIN)
+    wanted = Wanted(2 * len(points), dict.fromkeys(points, 1), frozenset({"failed"}), _ENDS_WITHIN)
     found.violations += [*check(found.history, wanted), *await verified(house)]
     return found
 

@@ -1,4 +1,4 @@
-"""Faults of the network between the processes and the server; they strike at those that go through the proxy."""
+"""Faults of the network between processes and server; they strike at those that go through the proxy."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class Refused(_Tapped):
 
 
 class HalfOpen(_Tapped):
-    """Connections look alive and carry nothing, longer than any time limit of ours; in the end they are reset."""
+    """Connections look alive and carry nothing, longer than our time limits; in the end they are reset."""
 
     name = "half-open"
     lasts = (7.0, 13.0)

@@ -140,7 +140,7 @@ async def test_a_loading_server_is_waited_for(tmp_path: Path, machine: Machine) 
 async def test_an_emptied_server_stops_the_worker_and_is_not_begun_anew(
     tmp_path: Path, machine: Machine
 ) -> None:
-    """FLUSHALL: the worker says so and fetches nothing, liveness sees it, no start hides it; an apply does."""
+    """FLUSHALL: the worker says so, fetches nothing, liveness sees it, no start hides it; an apply does."""
     async with _place(tmp_path, machine) as (place, _):
         stop = asyncio.Event()
         recording = asyncio.create_task(bootstrap.record(place.project.settings, place.store, stop))

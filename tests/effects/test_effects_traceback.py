@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import structlog
@@ -29,7 +30,7 @@ async def tried(how: str) -> tuple[Any, list[Any]]:
         return ToolContext("key", "eff_1", "req_1", "demo", "alice", 1, None, stopped)  # type: ignore[arg-type]
 
     with structlog.testing.capture_logs() as logs:
-        end = await _try(spec, {"how": how}, context, None, 5)
+        end = await _try(spec, {"how": how}, context, None, asyncio.get_running_loop().time() + 5)
     return end, logs
 
 

@@ -37,6 +37,7 @@ COMMANDS = (
     ("submit", "submit:submit", "Hand in a request."),
     ("request", "request:app", "Look at requests, wait for them, cancel them."),
     ("approval", "approval:app", "Look at approvals and vote."),
+    ("schedule", "schedule:app", "Look at schedules, fire one by hand, hold one."),
     ("pause", "control:pause", "Hold work back."),
     ("resume", "control:resume", "Let held work go on."),
     ("status", "control:status", "Say what runs, what waits and what is held."),

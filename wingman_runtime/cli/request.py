@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from cyclopts import App, Parameter
 from wingman_runtime.cli.common import DEFAULT, Common, actor_of, called, with_client
 from wingman_runtime.cli.control import told_rule
 from wingman_runtime.cli.ids import ABOUT, request_of, stored_request
-from wingman_runtime.cli.out import Out, note, style_of
+from wingman_runtime.cli.out import Out, note, plain, style_of
 from wingman_runtime.cli.progress import telling
 from wingman_runtime.errors import BackendError, DeniedError, NotFoundError, WingmanError
 
@@ -78,7 +79,7 @@ def show(
         request = client.request(await request_of(client, request_id))
         state = await request.state()
         if state.ended:
-            show_response(common.out(), response_of(state))
+            show_response(common.out(), response_of(state), handed_in=_handed_in(state))
             return 0
         common.out().fields(_row(state) | await _standing(client, request.id))
         return 0
@@ -190,13 +191,21 @@ def cancel(
     return with_client(common, work)
 
 
-def show_response(out: Out, response: Response) -> None:
-    """An assembled response, for people or as JSON."""
+def _handed_in(state: RequestState) -> dict[str, object]:
+    """What handed it in, for when; empty for a person's own request that began at once."""
+    told = {name: _row(state)[name] for name in ("trigger", "due", "starts")}
+    return {name: value for name, value in told.items() if value}
+
+
+def show_response(out: Out, response: Response, handed_in: Mapping[str, object] | None = None) -> None:
+    """An assembled response, for people or as JSON; beside it what else is known of the request."""
     if out.as_json:
-        out.data(response)
+        out.data(response if not handed_in else plain(response) | dict(handed_in))
         return
     outcome = response.outcome.value
     out.line(f"{outcome}  {response.request_id}", style_of(outcome))
+    for name, value in (handed_in or {}).items():
+        out.line(f"  {name:<13} {value}")
     for reason in response.reasons:
         out.line(f"  reason        {reason}")
         if told := _NOT_TEXT.search(reason):
@@ -229,7 +238,10 @@ def _row(state: RequestState) -> dict[str, object]:
         "actor": state.actor,
         "tenant": state.tenant,
         "flow": state.flow,
+        "trigger": state.trigger or None,
+        "due": _time(state.nominal_ms) if state.nominal_ms else None,
         "created": _time(state.created_ms),
+        "starts": _time(state.start_ms) if state.start_ms else None,
         "ended": _time(state.ended_ms) if state.ended_ms else None,
         "deadline": _time(state.deadline_ms) if state.deadline_ms else None,
         "open_branches": state.open_branches,

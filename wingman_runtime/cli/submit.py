@@ -14,6 +14,7 @@ from wingman_runtime.cli.out import note
 from wingman_runtime.cli.people import undeclared
 from wingman_runtime.cli.progress import telling
 from wingman_runtime.cli.request import exit_code, show_response
+from wingman_runtime.cli.times import duration, upcoming
 from wingman_runtime.errors import BackendUnreachableError, ConfigError, StillPendingError, UsageError
 
 if TYPE_CHECKING:
@@ -39,6 +40,13 @@ def submit(
     tenant: Annotated[str, Parameter(help="For which tenant; else the setting.")] = "",
     flow: Annotated[str, Parameter(help="Through which flow.")] = "request",
     key: Annotated[str, Parameter(help="Idempotency key: the same key hands in only once.")] = "",
+    ordering_key: Annotated[
+        str, Parameter(help="Begin once every earlier request of this key has ended, e.g. customer-7.")
+    ] = "",
+    at: Annotated[
+        str, Parameter(help="Begin then: 2026-01-31T06:00 (local, or with an offset), 06:00.")
+    ] = "",
+    in_: Annotated[str, Parameter(name="--in", help="Begin so much later: 30s, 10m, 2h, 1d.")] = "",
     wait: Annotated[float | None, Parameter(help="Wait so many seconds for the outcome.")] = None,
     common: Common = DEFAULT,
 ) -> int:
@@ -48,6 +56,8 @@ def submit(
 
         wingman submit note.write -p title=hello -p body=hi --as alice --wait 10
         wingman submit page.publish --params @page.json --key page-42 --json
+        wingman submit note.write -p title=hello --in 10m
+        wingman submit note.write -p title=hello --ordering-key customer-7
     """
     given = parameters(param, params)
     listed = read_json(steps, "--steps", list) if steps else ()
@@ -64,6 +74,9 @@ def submit(
             tenant=tenant or settings.tenant,
             flow=flow,
             idempotency_key=key or None,
+            ordering_key=ordering_key,
+            at=upcoming(at, "--at") if at else None,
+            delay=duration(in_, "--in") if in_ else None,
         )
         out = common.out()
         if wait is None:
@@ -96,6 +109,8 @@ def submit(
 
 async def _say_what_holds(client: Client, request_id: str) -> None:
     """What a request may wait for beside its approval: nobody working, or somebody holding it back."""
+    if (place := await client.request(request_id).place()) is not None and place.waits_for:
+        note(f"it {place}, for the ordering key {place.ordering_key}")
     seen = await client.status()
     if changed := changed_since(seen.workers, client.settings.project):
         note(changed)

@@ -54,6 +54,32 @@ def moment(said: str, option: str) -> int | None:
         ) from None
 
 
+def upcoming(said: str, option: str) -> datetime:
+    """A moment to come: ISO text, local time without an offset; ``06:00`` alone is the next one.
+
+    Raises:
+        UsageError: the text is no time; ``option`` says where it stood.
+    """
+    try:
+        if not _NO_DAY.fullmatch(said):
+            return datetime.fromisoformat(said).astimezone()
+        now = datetime.now().astimezone()
+        today = datetime.fromisoformat(f"{now.date()}T{said}")
+        # Not 24 hours later: the next such time on the wall.
+        return today.astimezone() if today.astimezone() > now else (today + timedelta(days=1)).astimezone()
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"{option}: {said!r} is no time", hint="write 2026-01-31T06:00, 2026-01-31T06:00+01:00 or 06:00"
+        ) from None
+
+
+def duration(said: str, option: str) -> timedelta:
+    """``10m`` and the like. Raises UsageError for anything else."""
+    if age := _AGE.fullmatch(said):
+        return timedelta(seconds=int(age[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[age[2]])
+    raise UsageError(f"{option}: {said!r} is no duration", hint="write 30s, 10m, 2h or 1d")
+
+
 def _of_this_year(said: str) -> datetime:
     # A day ahead is still this year's: the other side of the date line has it already.
     latest = datetime.now().astimezone() + timedelta(days=1)

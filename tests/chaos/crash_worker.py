@@ -1,9 +1,9 @@
 """A worker that kills itself, really, at a crash point: ``python -m tests.chaos.crash_worker``.
 
 It is the production worker with one thing put in between: a store that looks, before and after each script,
-for a file that names a crash point (`wingman_runtime.testing.crash`), and perhaps words that must occur in what
-the script is given: ``executor:after_intent "kind":"compensate"``. The worker that takes the file away is the
-one that dies, by SIGKILL of itself; no code of ours runs after that.
+for a file that names a crash point (`wingman_runtime.testing.crash`), and perhaps words that must occur in
+what the script is given: ``executor:after_intent "kind":"compensate"``. The worker that takes the file away
+is the one that dies, by SIGKILL of itself; no code of ours runs after that.
 """
 
 from __future__ import annotations

@@ -395,6 +395,8 @@ def _permanent(name: str) -> bool:
         "ended",
         "workers",
         "approvals",
+        "buried",
+        "piled",
     }
     return name in whole | {"timers", "timer"} or name.startswith(("flow:", "in:", "parked:", "dead:"))
 

@@ -42,6 +42,7 @@ COMMANDS = (
     ("resume", "control:resume", "Let held work go on."),
     ("status", "control:status", "Say what runs, what waits and what is held."),
     ("audit", "audit:app", "Read, verify and export the audit trail."),
+    ("dlq", "dlq:app", "Look at dead letters, replay or discard them."),
     ("policy", "policy:app", "Check, test, explain and activate policies."),
     ("flow", "flow:app", "Check and draw flows."),
     ("agent", "agent:app", "Look at agents."),

@@ -71,6 +71,22 @@ async def approval_of(client: Client, said: str) -> str:
     return chosen(said, known, "approval", "see `wingman approval list`")
 
 
+async def letter_of(client: Client, said: str) -> str:
+    """The dead letter that is meant, of those in their streams.
+
+    Raises:
+        NotFoundError: none is. UsageError: several are, or the text is too short.
+    """
+    from wingman_runtime.redisio.dead import parts
+
+    try:
+        parts(said)
+    except ContractError:
+        known = [one.letter_id for one in await client.dead_letters.listed(limit=LOOKED_AT)]
+        return chosen(said, known, "dead letter", "see `wingman dlq list`")
+    return said
+
+
 def chosen(said: str, known: Sequence[str], what: str, hint: str) -> str:
     """The one of ``known``, newest first, that ``said`` means.
 

@@ -22,6 +22,7 @@ from typing import Any, Self
 
 from pydantic import SecretStr
 
+from wingman_runtime.client.dead import DeadLetters
 from wingman_runtime.client.door import Door
 from wingman_runtime.client.envelope import letter_of, plain_of, work_of
 from wingman_runtime.client.later import start_of, told_start
@@ -184,6 +185,11 @@ class Client(Interrupts):
                 digest({"actor": who, "flow": flow, "request": body, **told_start(start)}),
             )
         return Request(self, await self.door.hand_in(event, idempotency=key, start=start))
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """What agents gave up on: look at it, replay it, discard it."""
+        return DeadLetters(self)
 
     @property
     def schedules(self) -> Schedules:

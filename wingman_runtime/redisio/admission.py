@@ -14,6 +14,7 @@ from wingman_runtime.contracts.event import Event
 from wingman_runtime.contracts.events import UserRequestReceived
 from wingman_runtime.contracts.ids import partition_of
 from wingman_runtime.errors import AdmissionClosedError, ConflictError, ContractError, UsageError
+from wingman_runtime.redisio.dead import Act
 from wingman_runtime.redisio.store import Store, text
 from wingman_runtime.settings import Settings
 
@@ -21,8 +22,20 @@ SCHEDULES_IN = 0
 """The partition that holds the schedules and what they hand in: one script moves both."""
 
 
+REPLAY_REFUSED = frozenset({"missing", "replayed", "discarded", "settling", "forgotten", "stands", "stray"})
+
+
 class DueElsewhereError(ConflictError):
     """The due time was no longer the schedule's next one: nothing was admitted, and nothing is to be done."""
+
+
+class ReplayRefusedError(ConflictError):
+    """A dead letter was not replayed: ``why`` is one word, ``about`` the request it is about, or empty."""
+
+    def __init__(self, why: str, about: str) -> None:
+        super().__init__(why, where=about or None)
+        self.why = why
+        self.about = about
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +81,14 @@ class Trigger:
             following = "" if self.following_ms is None else str(self.following_ms)
             firing |= {"was": str(self.nominal_ms), "following": following}
         return {"firing": firing, "trigger": self.name, "nominal": str(self.nominal_ms)}
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A dead letter whose request is handed in once more, and the log record of that."""
+
+    act: Act
+    record: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +141,7 @@ async def admit(
     idempotency: tuple[str, str] | None = None,
     trigger: Trigger | None = None,
     start: Start | None = None,
+    replay: Replay | None = None,
 ) -> str:
     """Admit a request; returns its id, or the id of the one already admitted under the same key.
 
@@ -128,8 +150,10 @@ async def admit(
         idempotency: (hash of tenant and key, digest of the body), or None.
         trigger: what handed it in; None: a client.
         start: when it is to begin; None: at once. Until then it is open, and can be cancelled.
+        replay: the dead letter it replays, which is taken out in the same step.
 
     Raises:
+        ReplayRefusedError: the letter may not be replayed now, or was before.
         DueElsewhereError: another worker has fired this due time, or the schedule has changed.
         AdmissionClosedError: halted, out of memory, or too far behind; retry later.
         ConflictError: the key was used with another body.
@@ -171,11 +195,17 @@ async def admit(
             "trigger": trigger.name,
             "nominal_ms": trigger.nominal_ms,
         }
+    record = b""
+    if replay is not None:
+        header["replay"], record = replay.act.header(), replay.record
+        who |= {"replays": replay.act.request_id, "letter": replay.act.letter, "by": replay.act.by}
     prefix = orjson.dumps(who)[:-1] + b',"event":'
-    reply = await store.run("admit", event.partition, orjson.dumps(header), event.to_bytes(), prefix)
+    reply = await store.run("admit", event.partition, orjson.dumps(header), event.to_bytes(), prefix, record)
     verdict, detail = text(reply[0]), text(reply[1])
     if verdict in ("admitted", "duplicate"):
         return detail
+    if verdict in REPLAY_REFUSED:
+        raise ReplayRefusedError(verdict, detail)
     if verdict == "moved":
         raise DueElsewhereError(f"{trigger and trigger.schedule} is due at {detail or 'no time'}")
     if verdict == "conflict":

@@ -7,7 +7,10 @@ derive the rest from it (docs/adr/0003).
     key                  type    lifetime              written by   what
     P:in:<agent>         stream until acked          scripts  an agent's inbox; group ``workers``
     P:parked:<agent>     stream until resumed        scripts  held work, deliveries not counted
-    P:dead:<agent>       stream until replayed       commit   an agent's dead letters
+    P:dead:<agent>       stream until taken out      commit   an agent's dead letters
+    P:buried             set    for ever             commit   agents that ever had a dead letter
+    P:laid:<agent>:<id>  hash   state_ttl            admit, discard  what became of a letter taken out
+    P:laid:<request>     hash   state_ttl            admit    the request that replays this one
     P:log                stream until recorded       scripts  the gapless log
     P:logseq             int    for ever             scripts  the last log number given out
     P:outcomes           stream 10 s                 scripts  wakes clients up; the state is the truth
@@ -72,6 +75,13 @@ class Keys:
 
     @property
     def log(self) -> str:
+    @property
+    def buried(self) -> str:
+        return f"{self.anchor}:buried"
+
+    def laid(self, what: str) -> str:
+        return f"{self.anchor}:laid:{what}"
+
         return f"{self.anchor}:log"
 
     @property

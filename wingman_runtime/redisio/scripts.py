@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 _PARTS: dict[str, tuple[str, ...]] = {
-    "admit": ("common", "state", "scheduled", "admit"),
+    "admit": ("common", "state", "scheduled", "replays", "admit"),
+    "discard": ("common", "replays", "discard"),
     "commit": ("common", "state", "ended", "commit"),
     "post": ("common", "state", "post"),
     "intent": ("common", "state", "intent"),

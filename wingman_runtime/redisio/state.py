@@ -13,7 +13,7 @@ from wingman_runtime.redisio.store import Store, mapped, text
 
 _FIELDS = (
     "status", "outcome", "flow_name", "tenant", "actor", "intent", "phase", "open", "events", "created",
-    "ended", "deadline", "dec", "final", "cl_b", "trigger", "nominal", "start",
+    "ended", "deadline", "dec", "final", "cl_b", "trigger", "nominal", "start", "replays",
 )  # fmt: skip
 
 
@@ -24,7 +24,7 @@ class RequestState:
     ``final`` is the closing AuditStamped event as JSON; empty while open, or when it ended unstamped (then
     ``closing`` is the event that decided the outcome). ``trigger`` is empty for what a client handed in, else
     what did, such as ``schedule:nightly``, for the due time ``nominal_ms``. ``start_ms`` is set for what was
-    handed in for later.
+    handed in for later. ``replays`` is the request whose dead letter this one replays, or empty.
     """
 
     request_id: str
@@ -46,6 +46,7 @@ class RequestState:
     trigger: str = ""
     nominal_ms: int = 0
     start_ms: int = 0
+    replays: str = ""
 
     @property
     def ended(self) -> bool:
@@ -64,7 +65,7 @@ async def read(store: Store, request_id: str) -> RequestState | None:
         request_id, plain[0], plain[1], plain[2], plain[3], plain[4], plain[5],
         whole[0], whole[1], whole[2], whole[3], whole[4], whole[5],
         plain[12], values[13] or b"", values[14] or b"",
-        plain[15], int(plain[16] or 0), int(float(plain[17] or 0)),
+        plain[15], int(plain[16] or 0), int(float(plain[17] or 0)), plain[18],
     )  # fmt: skip
 
 
@@ -89,10 +90,10 @@ async def ended(store: Store, request_ids: Iterable[str]) -> list[str]:
     return [request_id for request_id, status in zip(ids, statuses, strict=True) if status != b"open"]
 
 
-async def records(store: Store, request_id: str, after: int = 0) -> list[LogEntry]:
-    """The request's log records from position ``after`` on, in the order of the log."""
+async def records(store: Store, request_id: str, after: int = 0, most: int | None = None) -> list[LogEntry]:
+    """The request's log records from position ``after`` on, in the order of the log; at most so many."""
     key = store.keys(partition_of(request_id)).request_log(request_id)
-    rows = await store.call("LRANGE", key, after * 3, -1)
+    rows = await store.call("LRANGE", key, after * 3, -1 if most is None else (after + most) * 3 - 1)
     out = []
     for head, body, event in zip(rows[::3], rows[1::3], rows[2::3], strict=True):
         number, at_ms, kind = head.split(b" ")

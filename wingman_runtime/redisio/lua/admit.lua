@@ -1,4 +1,5 @@
--- admit: the one door for requests. ARGV[1] header, [2] event body, [3] log prefix.
+-- admit: the one door for requests. ARGV[1] header, [2] event body, [3] log prefix, [4] log
+-- record of a replay.
 local H = cjson.decode(ARGV[1])
 if H.idem then
   local known = call('GET', P .. ':idem:' .. H.idem)
@@ -15,6 +16,10 @@ end
 if call('EXISTS', reqkey(H.r)) == 1 then
   if H.firing then fired(H.firing, H.r) end
   return { 'duplicate', H.r }
+end
+if H.replay then
+  local refused = replay_refused(H.replay, ARGV[4])
+  if refused then return refused end
 end
 local flow = call('HGET', P .. ':flows', H.flow)
 if not flow then return { 'no_flow', H.flow } end
@@ -40,6 +45,7 @@ end
 if H.firing then fired(H.firing, H.r) end
 append('event', H.r, ARGV[3], ARGV[2])
 if start > now then
+if H.replay then replayed(H.replay, H.r, ARGV[4]) end
   -- Accepted, and not begun: its delivery waits among the timers, and a cancellation takes it from there.
   local step = H.ev .. '>dispatcher'
   local f = { agent = 'dispatcher', id = H.ev, r = H.r, ty = H.ty, f = H.flow, fd = flow, t = H.tenant, ph = 0, n = 0,

@@ -194,7 +194,9 @@ for i, m in ipairs(H.msgs) do
       write_retry(m, f, before + m.deliveries)
     elseif m.d == 'bury' then
       call('XADD', P .. ':dead:' .. agent, '*', 'id', f.id or '', 'r', f.r or '', 'ty', f.ty or '', 'f', f.f or '',
-        'fd', f.fd or '', 't', f.t or '', 'ph', f.ph or '0', 'n', before + m.deliveries, 'b', f.b or '', 'why', body(m.why))
+        'fd', f.fd or '', 't', f.t or '', 'ph', f.ph or '0', 'n', before + m.deliveries, 'b', f.b or '', 'why', body(m.why),
+        'st', m.stray and '1' or '0', 'pol', policy)
+      call('SADD', P .. ':buried', agent)
       if m.stray then
         for _, record in ipairs(m.lg) do append(record[1], '', body(record[2])) end
         -- The system event that a step would have sent is not sent for a stray: this is its record.

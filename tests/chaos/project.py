@@ -102,7 +102,7 @@ PLANS = {
 SETTINGS = {
     "name": "chaos",
     "tenant": "demo",
-    "times": "{agent_timeout: 5s, tool_timeout: 2s, approval: 6s, claim_idle: 3s, grace: 5s, block: 500ms}",
+    "times": "{agent_timeout: 5s, tool_timeout: 2s, approval: 15s, claim_idle: 3s, grace: 5s, block: 500ms}",
     "retry": "{attempts: 8, base: 0.2, cap: 2}",
     "admission": "{retry_after: 500ms}",
 }

@@ -74,14 +74,14 @@ class Keys:
         return f"{self.anchor}:dead:{agent}"
 
     @property
-    def log(self) -> str:
-    @property
     def buried(self) -> str:
         return f"{self.anchor}:buried"
 
     def laid(self, what: str) -> str:
         return f"{self.anchor}:laid:{what}"
 
+    @property
+    def log(self) -> str:
         return f"{self.anchor}:log"
 
     @property

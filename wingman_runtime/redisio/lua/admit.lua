@@ -43,9 +43,9 @@ if H.idem then
   call('SET', P .. ':idem:' .. H.idem, H.digest .. ' ' .. H.r, 'PX', H.idem_ttl + start - now)
 end
 if H.firing then fired(H.firing, H.r) end
+if H.replay then replayed(H.replay, H.r, ARGV[4]) end
 append('event', H.r, ARGV[3], ARGV[2])
 if start > now then
-if H.replay then replayed(H.replay, H.r, ARGV[4]) end
   -- Accepted, and not begun: its delivery waits among the timers, and a cancellation takes it from there.
   local step = H.ev .. '>dispatcher'
   local f = { agent = 'dispatcher', id = H.ev, r = H.r, ty = H.ty, f = H.flow, fd = flow, t = H.tenant, ph = 0, n = 0,

@@ -132,6 +132,7 @@ class Admission(_Group):
     inbox_lag: int = Field(100_000, ge=1, description="undelivered events of any one agent")
     memory: float = Field(0.8, gt=0, le=1, description="share of the server's maxmemory in use")
     recorder_lag: int = Field(50_000, ge=1, description="log records not yet in the audit store")
+    line: int = Field(1000, ge=1, description="requests that wait in line for one ordering key")
     retry_after: Seconds = Field(1.0, description="what a refused client is told to wait")
 
 

@@ -20,6 +20,7 @@ from wingman_runtime.errors import BackendError, DeniedError, NotFoundError, Win
 if TYPE_CHECKING:
     from wingman_runtime.client import Client
     from wingman_runtime.contracts.work import Response
+    from wingman_runtime.redisio.line import Place
     from wingman_runtime.redisio.state import RequestState
 
 app = App(name="request", help="Look at requests, wait for them, cancel them.")
@@ -42,10 +43,15 @@ def list_(
         wingman request list --status open --json
     """
 
+    import asyncio
+
     async def work(client: Client) -> int:
         found = await client.requests(open_only=status == "open", limit=limit)
-        rows = [_row(state) for state in found if status in ("", state.status, state.outcome)]
-        columns = ("request_id", "state", "intent", "actor", "created")
+        found = [state for state in found if status in ("", state.status, state.outcome)]
+        places = await asyncio.gather(*(client.request(state.request_id).place() for state in found))
+        rows = [_row(state) | _in_line(place) for state, place in zip(found, places, strict=True)]
+        columns = ["request_id", "state", "intent", "actor", "created"]
+        columns += ["line"] if any(place is not None for place in places) else []
         common.out().table(rows, columns, empty="no requests")
         return 0
 
@@ -91,12 +97,19 @@ async def _standing(client: Client, request_id: str) -> dict[str, object]:
     """Where an open request waits, for whom, and who holds it."""
     waiting = await client.approvals(request_id=request_id)
     standing = await client.standing(f"request:{request_id}")
-    return {
+    return _in_line(await client.request(request_id).place()) | {
         "waits_at": list(standing.waits_at),
         "waits_for": [one.approval_id for one in waiting],
         "held_by": [told_rule(rule) for rule in standing.held_by],
         "held_further_on": [told_rule(rule) for rule in standing.ahead],
     }
+
+
+def _in_line(place: Place | None) -> dict[str, object]:
+    """Where it stands among the requests of its ordering key."""
+    if place is None:
+        return {}
+    return {"ordering_key": place.ordering_key, "line": str(place), "place": place.number}
 
 
 def _tree(request_id: str, common: Common, *, verbose: bool) -> int:
@@ -116,7 +129,9 @@ def _note_standing(request_id: str, common: Common) -> None:
         if (await client.request(request_id).state()).ended:
             return
         for name, value in (await _standing(client, request_id)).items():
-            if isinstance(value, list) and value:
+            if name == "line":
+                note(f"it {value}")
+            elif isinstance(value, list) and value:
                 note(f"{name.replace('_', ' ')}: {', '.join(map(str, value))}")
 
     with contextlib.suppress(BackendError, NotFoundError):

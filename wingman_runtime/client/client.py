@@ -24,7 +24,7 @@ from pydantic import SecretStr
 
 from wingman_runtime.client.dead import DeadLetters
 from wingman_runtime.client.door import Door
-from wingman_runtime.client.envelope import letter_of, plain_of, work_of
+from wingman_runtime.client.envelope import letter_of, ordered_by, plain_of, work_of
 from wingman_runtime.client.later import start_of, told_start
 from wingman_runtime.client.interrupt import Interrupts
 from wingman_runtime.client.request import Request, request_event
@@ -125,6 +125,7 @@ class Client(Interrupts):
         tenant: str | None = None,
         flow: str = "request",
         idempotency_key: str | None = None,
+        ordering_key: str = "",
         at: datetime | None = None,
         delay: timedelta | float | None = None,
     ) -> Request:
@@ -136,7 +137,10 @@ class Client(Interrupts):
             steps: explicit tool calls instead of a plan template.
             planner: the planner to use; empty: the intent's own.
             idempotency_key: the same key with the same body is the same request for
-                ``times.idempotency_ttl``; across clients, too.
+                ``times.idempotency_ttl``; across clients, too. With an ordering key it counts among the
+                requests of that one.
+            ordering_key: the request begins once every earlier one of this tenant and key has ended, however
+                it ended; until then it waits in line, is open, and can be cancelled.
             at: begin then, by the server's clock; until then it is open, and can be cancelled.
             delay: begin so much later, in seconds.
 
@@ -156,9 +160,12 @@ class Client(Interrupts):
         work = work_of(intent, params or {}, steps, planner)
         tenant = tenant or self.tenant
         who = actor or self.actor
+        ordered = ordered_by(ordering_key)
+        # A key's requests meet in one partition, so that one script can decide; those of a line come first.
+        meeting = ordering_key or idempotency_key
         partition = (
-            self.store.partition_for(tenant, idempotency_key)
-            if idempotency_key
+            self.store.partition_for(tenant, meeting)
+            if meeting
             else random.randrange(self.store.partitions)  # noqa: S311 - spread, not secrecy
         )
         body = plain_of(work)
@@ -181,10 +188,11 @@ class Client(Interrupts):
         key = None
         if idempotency_key:
             key = (
-                derive("key", tenant, idempotency_key),
+                derive("key", tenant, idempotency_key, *ordered),
                 digest({"actor": who, "flow": flow, "request": body, **told_start(start)}),
             )
-        return Request(self, await self.door.hand_in(event, idempotency=key, start=start))
+        admitted = await self.door.hand_in(event, idempotency=key, start=start, order=ordering_key)
+        return Request(self, admitted)
 
     @property
     def dead_letters(self) -> DeadLetters:

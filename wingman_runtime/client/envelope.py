@@ -17,6 +17,7 @@ from wingman_runtime.errors import ContractError
 
 _STEP = 'a step is {"tool": "note.write", "args": {…}}'
 EventT = TypeVar("EventT", bound=EventModel)
+LONGEST_KEY = 200
 
 
 def work_of(
@@ -36,6 +37,24 @@ def work_of(
         )
     except ValidationError as error:
         raise _hinted(located(error, "request"), error) from None
+
+
+def ordered_by(ordering_key: str) -> tuple[str, ...]:
+    """The key, if there is one, checked. Raises ContractError for one that is too long or no text."""
+    if not ordering_key:
+        return ()
+    refuse_unrepresentable(ordering_key, "ordering_key")
+    try:
+        ordering_key.encode()
+    except UnicodeEncodeError:
+        raise ContractError("the key is no text that UTF-8 can carry", where="ordering_key") from None
+    if len(ordering_key) > LONGEST_KEY:
+        raise ContractError(
+            f"the ordering key has {len(ordering_key)} characters, the limit is {LONGEST_KEY}",
+            where="ordering_key",
+            hint="name what the requests share, such as customer-7",
+        )
+    return (ordering_key,)
 
 
 def plain_of(work: WorkRequest) -> dict[str, Any]:

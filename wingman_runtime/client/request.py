@@ -19,7 +19,8 @@ from wingman_runtime.errors import (
     StillPendingError,
     WingmanError,
 )
-from wingman_runtime.redisio import state
+from wingman_runtime.redisio import line, state
+from wingman_runtime.redisio.line import Place
 from wingman_runtime.redisio.outcomes import Ending
 from wingman_runtime.redisio.state import RequestState
 
@@ -63,6 +64,10 @@ class Request:
         if found is None:
             raise self._missing()
         return found
+
+    async def place(self) -> Place | None:
+        """Where it stands among those of its ordering key; None: it has ended, or has no such key."""
+        return await line.place(self._client.store, self.id)
 
     def _missing(self) -> NotFoundError:
         return NotFoundError(
@@ -131,7 +136,7 @@ class Request:
     async def pending(self, waited: float | None) -> WingmanError:
         """What to raise when it has not ended after ``waited`` seconds: says what it waits for."""
         try:
-            waiting = await self.approvals()
+            waiting, place = await asyncio.gather(self.approvals(), self.place())
         except BackendUnreachableError as error:
             return BackendUnreachableError(
                 f"not ended after {waited or 0:g} s as far as can be seen: {error.message}",
@@ -139,6 +144,8 @@ class Request:
                 hint=f"it was admitted and is kept: once the server is back, wingman request watch {self.id}",
             )
         hint = f"ask again: wingman request watch {self.id}; or look with `wingman status`"
+        if place is not None and place.waits_for:
+            hint = f"it {place}: see wingman request show {place.waits_for}"
         if waiting:
             hint = f"it waits for an approval: wingman approval show {waiting[0].approval_id}"
         return StillPendingError(f"not ended after {waited or 0:g} s", where=self.id, hint=hint)

@@ -67,6 +67,7 @@ class SyncClient:
         tenant: str | None = None,
         flow: str = "request",
         idempotency_key: str | None = None,
+        ordering_key: str = "",
         at: datetime | None = None,
         delay: timedelta | float | None = None,
     ) -> SyncRequest:
@@ -81,6 +82,7 @@ class SyncClient:
                 tenant=tenant,
                 flow=flow,
                 idempotency_key=idempotency_key,
+                ordering_key=ordering_key,
                 at=at,
                 delay=delay,
             )

@@ -15,6 +15,7 @@ from wingman_runtime.contracts.events import UserRequestReceived
 from wingman_runtime.contracts.ids import partition_of
 from wingman_runtime.errors import AdmissionClosedError, ConflictError, ContractError, UsageError
 from wingman_runtime.redisio.dead import Act
+from wingman_runtime.redisio import line
 from wingman_runtime.redisio.store import Store, text
 from wingman_runtime.settings import Settings
 
@@ -42,11 +43,13 @@ class ReplayRefusedError(ConflictError):
 class AdmissionRules:
     """Limits and times that admission applies; times in milliseconds.
 
-    ``memory_share``: of the server's maxmemory; looked at every ``memory_check_ms`` by each store.
+    ``line``: requests that may wait behind the one under way of their ordering key. ``memory_share``: of
+    the server's maxmemory; looked at every ``memory_check_ms`` by each store.
     """
 
     inbox_lag: int = 100_000
     recorder_lag: int = 50_000
+    line: int = 1000
     retry_after: float = 1.0
     deadline_ms: int = 604_800_000
     state_ttl_ms: int = 604_800_000
@@ -105,6 +108,7 @@ def rules_of(settings: Settings) -> AdmissionRules:
     return AdmissionRules(
         inbox_lag=settings.admission.inbox_lag,
         recorder_lag=settings.admission.recorder_lag,
+        line=settings.admission.line,
         retry_after=settings.admission.retry_after,
         deadline_ms=int(times.request * 1000),
         state_ttl_ms=int(times.state_ttl * 1000),
@@ -141,6 +145,7 @@ async def admit(
     idempotency: tuple[str, str] | None = None,
     trigger: Trigger | None = None,
     start: Start | None = None,
+    order: str = "",
     replay: Replay | None = None,
 ) -> str:
     """Admit a request; returns its id, or the id of the one already admitted under the same key.
@@ -150,6 +155,7 @@ async def admit(
         idempotency: (hash of tenant and key, digest of the body), or None.
         trigger: what handed it in; None: a client.
         start: when it is to begin; None: at once. Until then it is open, and can be cancelled.
+        order: its ordering key: it begins once all requests of this tenant and key admitted before ended.
         replay: the dead letter it replays, which is taken out in the same step.
 
     Raises:
@@ -187,6 +193,9 @@ async def admit(
     if start is not None:
         header |= {"start": start.at_ms, "delay": start.delay_ms}
     who: dict[str, object] = {"agent": "client", "worker": event.source}
+    if order:
+        header |= {"line": line.name_of(event.tenant, order), "order": order, "line_limit": rules.line}
+        who["ordering_key"] = order
     if trigger is not None:
         header |= trigger.header()
         who = {
@@ -223,5 +232,9 @@ async def admit(
         "halted": f"admission is halted: {detail}",
         "recorder_lag": f"{detail} log records are not in the audit store yet",
         "inbox_lag": f"{detail} events are waiting",
+        "line_full": (
+            f"{detail} requests wait in line for the ordering key {order!r}, "
+            f"the limit is {rules.line} (admission.line)"
+        ),
     }
     raise AdmissionClosedError(reasons[verdict], retry_after=rules.retry_after)

@@ -27,6 +27,7 @@ derive the rest from it (docs/adr/0003).
     P:open               zset   until ended          scripts  open requests by deadline (ms)
     P:ended              zset   state_ttl            scripts  ended requests by when state goes (ms)
     P:idem:<sha>         string idempotency_ttl      admit    ``digest request_id``
+    P:line:<sha>         list   until all ended       scripts  open requests of an ordering key, in order
     P:timers             zset   until due            scripts  delayed deliveries by due time (ms)
     P:timer              hash   until due            scripts  timer id -> entry fields (JSON)
     P:schedules          hash   until dropped        schedule name -> definition (JSON); in partition 0 only
@@ -133,6 +134,9 @@ class Keys:
     @property
     def ended(self) -> str:
         return f"{self.anchor}:ended"
+
+    def line(self, name: str) -> str:
+        return f"{self.anchor}:line:{name}"
 
     @property
     def timers(self) -> str:

@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 _PARTS: dict[str, tuple[str, ...]] = {
-    "admit": ("common", "state", "scheduled", "replays", "admit"),
+    "admit": ("common", "line", "state", "scheduled", "replays", "admit"),
     "discard": ("common", "replays", "discard"),
-    "commit": ("common", "state", "ended", "commit"),
-    "post": ("common", "state", "post"),
-    "intent": ("common", "state", "intent"),
+    "commit": ("common", "line", "state", "ended", "commit"),
+    "post": ("common", "line", "state", "post"),
+    "intent": ("common", "line", "state", "intent"),
     "result": ("common", "ended", "result"),
     "claims": ("common", "claims"),
     "control": ("common", "control"),
     "unpark": ("common", "unpark"),
     "fire": ("common", "fire"),
-    "lost": ("common", "state", "lost"),
+    "lost": ("common", "line", "state", "lost"),
     "activate": ("common", "activate"),
     "note": ("common", "note"),
     "schedule": ("common", "scheduled", "schedule"),

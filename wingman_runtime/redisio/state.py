@@ -73,7 +73,7 @@ async def waits_at(store: Store, request_id: str) -> tuple[str, ...]:
     """The agents that have an event of this request before them and have not finished it."""
     raw = await store.call("HGETALL", store.keys(partition_of(request_id)).steps(request_id))
     found = {
-        text(key).rpartition(">")[2] for key, value in mapped(raw).items() if text(value).startswith("@")
+        text(key).rpartition(">")[2] for key, value in mapped(raw).items() if text(value).startswith("@") and value != b"@line"
     }
     return tuple(sorted(found))
 

@@ -32,6 +32,8 @@ for agent in string.gmatch(call('HGET', P .. ':flow:' .. flow, '@agents') or '',
   lag = call('XLEN', inbox(agent)) + call('XLEN', P .. ':parked:' .. agent)
   if lag >= H.inbox_lag then return { 'inbox_lag', lag .. ' in ' .. agent } end
 end
+local full = line_full(H)
+if full then return full end
 local start = math.max(now, H.start or 0, now + (H.delay or 0))
 local deadline = start + H.deadline
 call('HSET', reqkey(H.r), 'flow', flow, 'flow_name', H.flow, 'tenant', H.tenant, 'actor', H.actor,
@@ -45,15 +47,12 @@ end
 if H.firing then fired(H.firing, H.r) end
 if H.replay then replayed(H.replay, H.r, ARGV[4]) end
 append('event', H.r, ARGV[3], ARGV[2])
-if start > now then
-  -- Accepted, and not begun: its delivery waits among the timers, and a cancellation takes it from there.
-  local step = H.ev .. '>dispatcher'
-  local f = { agent = 'dispatcher', id = H.ev, r = H.r, ty = H.ty, f = H.flow, fd = flow, t = H.tenant, ph = 0, n = 0,
-    b = ARGV[2] }
-  call('HSET', reqkey(H.r), 'start', start, 'start_step', step)
-  call('ZADD', P .. ':timers', start, step)
-  call('HSET', P .. ':timer', step, cjson.encode(f))
-  mark_step(H.r, H.ev, 'dispatcher', '@timer')
+-- Accepted, and perhaps not begun: its delivery waits in line or among the timers; cancelled, it is taken from there.
+local f = { id = H.ev, r = H.r, ty = H.ty, f = H.flow, fd = flow, t = H.tenant, ph = 0, n = 0, b = ARGV[2] }
+if waits_in_line(H, f, start) then
+  return { 'admitted', H.r }
+elseif start > now then
+  begin_later(f, start)
 else
   deliver(H.r, 'dispatcher', H.ev, H.ty, H.flow, flow, H.tenant, 0, ARGV[2])
 end

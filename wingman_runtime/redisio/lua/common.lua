@@ -60,7 +60,7 @@ local function pending(agent, entry)
 end
 
 -- A step (event and agent) that is under way names the one entry it may be done for: ``@`` and the entry in
--- the inbox, ``@parked`` and the parked one, or ``@timer``. A copy put there from outside is another entry.
+-- the inbox, ``@parked`` and the parked one, ``@timer``, or ``@line``. A copy put there from outside is another entry.
 -- A step that is done has its receipt in that place.
 local function step_of(req, id, agent)
   if not isreq(req) then return false end

@@ -13,7 +13,7 @@ for i = 1, #scanned[2], 2 do
   for j = 1, #flat, 2 do
     local step, at = flat[j], flat[j + 1]
     if string.sub(at, 1, 1) == '@' then
-      local state, agent, entry = whereabouts(step, at)
+      local state, agent, entry = whereabouts(req, step, at)
       if state == 'gone' then lost = true end
       if state == 'dropped' then
         local f = entry_fields(inbox(agent), entry)

@@ -71,6 +71,7 @@ local function finish(s, outcome, final)
   call('ZADD', P .. ':ended', now + s.ttl, s.req)
   call('XADD', P .. ':outcomes', '*', 'r', s.req, 'o', outcome)
   for id in string.gmatch(s.aprs, '[^,]+') do call('PEXPIRE', P .. ':apr:' .. id, s.ttl) end
+  leave_line(s.req)
 end
 
 -- State, receipts, log and effects go together, once the last write of the script is done.
@@ -236,8 +237,11 @@ end
 -- A start that is still to come is taken back: nothing of the request has begun.
 local function unstart(s)
   local step = call('HGET', reqkey(s.req), 'start_step')
-  if not step or call('HDEL', P .. ':timer', step) == 0 then return end
-  call('ZREM', P .. ':timers', step)
+  if not step then return end
+  if call('HDEL', reqkey(s.req), 'held') == 0 then
+    if call('HDEL', P .. ':timer', step) == 0 then return end
+    call('ZREM', P .. ':timers', step)
+  end
   call('HSET', reqkey(s.req) .. ':steps', step, 'cut')
   append('cut', s.req, cjson.encode({ agent = 'dispatcher', step = step, reason = 'not begun' }))
   s.open = s.open - 1
@@ -263,8 +267,9 @@ end
 
 -- Where a step that is under way waits: ``waiting``, ``dropped`` when its entry is there but nobody will ever
 -- get it, because somebody acknowledged or skipped it, or ``gone``.
-local function whereabouts(step, at)
+local function whereabouts(req, step, at)
   local agent = string.match(step, '>(.*)$')
+  if at == '@line' then return call('HEXISTS', reqkey(req), 'held') == 1 and 'waiting' or 'gone' end
   if at == '@timer' then return call('HEXISTS', P .. ':timer', step) == 1 and 'waiting' or 'gone' end
   local parked = string.match(at, '^@parked (.*)$')
   local stream = parked and P .. ':parked:' .. agent or inbox(agent)
@@ -279,7 +284,7 @@ end
 local function reap(s)
   local flat = call('HGETALL', reqkey(s.req) .. ':steps')
   for i = 1, #flat, 2 do
-    if string.sub(flat[i + 1], 1, 1) == '@' and whereabouts(flat[i], flat[i + 1]) ~= 'waiting' then
+    if string.sub(flat[i + 1], 1, 1) == '@' and whereabouts(s.req, flat[i], flat[i + 1]) ~= 'waiting' then
       append('anomaly', s.req, cjson.encode({ anomaly = 'lost_step', step = flat[i] }))
       call('HSET', reqkey(s.req) .. ':steps', flat[i], 'lost')
       s.open = s.open - 1

@@ -305,7 +305,7 @@ class House:
 
     async def hold(self, target: str, mode: ControlMode = ControlMode.PAUSE) -> list[int]:
         rule = ControlRule(target=ControlTarget.parse(target), mode=mode, reason="a test", by="ops")
-        return await control.hold(self.store, rule)
+        return list((await control.hold(self.store, rule)).epochs)
 
     async def resume(self, target: str) -> int:
         parsed = ControlTarget.parse(target)
@@ -398,6 +398,7 @@ def _permanent(name: str) -> bool:
         "workers",
         "approvals",
         "buried",
+        "inflight",
         "piled",
     }
     return name in whole | {"timers", "timer"} or name.startswith(("flow:", "in:", "parked:", "dead:"))

@@ -146,7 +146,7 @@ async def test_cancelling_waits_for_the_step_in_hand(house: House) -> None:
     """The step in hand is cut at its commit, and then, not before, the request settles."""
     request_id, entry = await house.started()
     assert await house.cancel(request_id) == "posted"
-    assert await house.cancel(request_id) == "decided"
+    assert await house.cancel(request_id) == "duplicate"
     assert await house.fetch("rollback") == []
     await house.commit(done(entry, "Finished"))
     assert "cut" in await house.kinds(request_id)

@@ -39,6 +39,7 @@ COMMANDS = (
     ("approval", "approval:app", "Look at approvals and vote."),
     ("schedule", "schedule:app", "Look at schedules, fire one by hand, hold one."),
     ("pause", "control:pause", "Hold work back."),
+    ("halt", "halt:halt", "Stop: nothing new begins; say what had begun."),
     ("resume", "control:resume", "Let held work go on."),
     ("status", "control:status", "Say what runs, what waits and what is held."),
     ("dlq", "dlq:app", "Look at dead letters, replay or discard them."),

@@ -1,7 +1,8 @@
-"""``wingman pause``, ``resume``, ``status``: hold work back, let it go on, see what is held."""
+"""``wingman pause``, ``resume``, ``status``: hold work back, let it go on, see what is held and in flight."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,17 +11,23 @@ from cyclopts import Parameter
 from wingman_runtime.cli.common import DEFAULT, Common, actor_of, called, changed_since, with_client
 from wingman_runtime.cli.ids import ABOUT, request_of
 from wingman_runtime.cli.out import note, plain
+from wingman_runtime.cli.times import shown, shown_short
 from wingman_runtime.errors import NotFoundError
 
 if TYPE_CHECKING:
     from wingman_runtime.client import Client
-    from wingman_runtime.contracts.control import ControlRule, ControlTarget
+    from wingman_runtime.contracts.control import ControlRule, ControlTarget, InFlight
     from wingman_runtime.project.load import Project
     from wingman_runtime.redisio.state import RequestState
 
+RULE = ("held", "mode", "since", "by", "reason")
+FLYING = ("effect_id", "tool", "request_id", "worker", "since", "deadline", "state")
 Target = Annotated[
     str,
-    Parameter(help=f"all, agent:NAME, flow:NAME, tenant:NAME, event:TYPE or request:ID; as ID also {ABOUT}."),
+    Parameter(
+        help="all, agent:NAME, flow:NAME, tenant:NAME, event:TYPE, schedule:NAME or request:ID; "
+        f"as ID also {ABOUT}."
+    ),
 ]
 OneTarget = Annotated[str, Parameter(help="Only this: a target as `pause` takes it.")]
 Reason = Annotated[str, Parameter(help="Why; it goes on the record.")]
@@ -70,6 +77,7 @@ def status(target: OneTarget = "", /, *, common: Common = DEFAULT) -> int:
         out.fields(
             {
                 "requests": f"{seen.open_requests} open, {seen.open_approvals} waiting for people",
+                "in flight": f"{seen.in_flight} effects" if seen.in_flight else "",
                 "stuck": list(seen.stuck),
                 "policies": seen.disagreement or seen.policy[:19] or "none in force: wingman policy apply",
                 "recorder": f"{seen.recorder_lag} records behind" if seen.recorder_lag else "up to date",
@@ -91,10 +99,9 @@ def status(target: OneTarget = "", /, *, common: Common = DEFAULT) -> int:
             for w in seen.workers
         ]
         out.table(workers, ("worker", "state", "beat", "agents"), empty="no worker runs: wingman worker")
-        rules = [plain(rule) | {"held": str(rule.target)} for rule in seen.rules]
-        if rules:
+        if seen.rules:
             out.line("")
-            out.table(rules, ("held", "mode", "by", "reason"))
+            out.table(_rules(seen.rules), RULE)
         if changed := changed_since(seen.workers, client.settings.project):
             note(changed)
         return 0
@@ -102,7 +109,7 @@ def status(target: OneTarget = "", /, *, common: Common = DEFAULT) -> int:
     return with_client(common, work)
 
 
-async def _whole(client: Client, target: ControlTarget) -> ControlTarget:
+async def whole(client: Client, target: ControlTarget) -> ControlTarget:
     """The target with the whole id of a request that was given by its end."""
     if target.scope != "request":
         return target
@@ -115,15 +122,16 @@ def _standing(target: str, common: Common) -> int:
     asked = ControlTarget.parse(target)
 
     async def work(client: Client) -> int:
-        seen = await client.standing(str(await _whole(client, asked)))
+        seen = await client.standing(str(await whole(client, asked)))
         told = {
             "target": str(seen.target),
             "held": bool(seen.held_by),
-            "held_by": [plain(rule) | {"held": str(rule.target)} for rule in seen.held_by],
-            "ahead": [plain(rule) | {"held": str(rule.target)} for rule in seen.ahead],
+            "held_by": _rules(seen.held_by),
+            "ahead": _rules(seen.ahead),
             "waits_at": list(seen.waits_at),
             "agents": plain(seen.agents),
             "requests": [_request(request) for request in seen.requests],
+            "in_flight": flying(await client.in_flight(str(seen.target))),
         }
         out = common.out()
         if common.json:
@@ -134,9 +142,10 @@ def _standing(target: str, common: Common) -> int:
             {"target": told["target"], "held": "yes" if seen.held_by else "no, it goes on", "waits at": waits}
         )
         for rows, columns in (
-            (told["held_by"], ("held", "mode", "by", "reason")),
+            (told["held_by"], RULE),
             (told["agents"], ("name", "waiting", "pending", "parked", "dead")),
             (told["requests"], ("request", "status", "intent", "actor", "tenant", "flow")),
+            (told["in_flight"], FLYING),
         ):
             if rows:
                 out.line("")
@@ -144,6 +153,24 @@ def _standing(target: str, common: Common) -> int:
         return 0
 
     return with_client(common, work)
+
+
+def _rules(rules: Iterable[ControlRule]) -> list[dict[str, object]]:
+    return [plain(rule) | {"held": str(rule.target), "since": shown(rule.at_ms)} for rule in rules]
+
+
+def flying(effects: Iterable[InFlight]) -> list[dict[str, object]]:
+    """Rows of effects in flight; one past its deadline is in doubt: nobody counts on its worker any more."""
+    now = time.time() * 1000
+    return [
+        plain(one)
+        | {
+            "since": shown(one.since_ms),
+            "deadline": shown(one.deadline_ms),
+            "state": "in doubt" if one.deadline_ms < now else "in flight",
+        }
+        for one in effects
+    ]
 
 
 def _request(request: RequestState) -> dict[str, object]:
@@ -169,30 +196,37 @@ def _crew(agents: Iterable[str], everyone: set[str]) -> list[str]:
 
 
 def _control(verb: str, target: str, reason: str, actor: str, common: Common) -> int:
-    from wingman_runtime.contracts.control import ControlScope, ControlTarget
+    from wingman_runtime.contracts.control import ControlTarget
     from wingman_runtime.yamlfile import suggestion
 
     asked = ControlTarget.parse(target)
     project = common.found()
     who = actor_of(project.settings, actor)
-    if verb == "pause" and asked.scope in (ControlScope.TENANT, ControlScope.EVENT):
-        _ensure_declared(project, asked)
+    if verb == "pause":
+        ensure_declared(project, asked)
 
     async def work(client: Client) -> int:
-        parsed = await _whole(client, asked)
+        parsed = await whole(client, asked)
         told: dict[str, object] = {"target": str(parsed), "verb": verb, "by": who}
         was_held = any(rule.target == parsed for rule in await client.rules())
         if verb == "pause":
-            told["epochs"] = await client.pause(str(parsed), reason=reason, by=who)
+            acknowledged = await client.pause(str(parsed), reason=reason, by=who)
+            told["epochs"] = acknowledged.epochs
+            told["acknowledged_at"] = shown(acknowledged.at_ms)
+            told["in_flight"] = plain(acknowledged.in_flight)
         else:
             told["released"] = await client.resume(str(parsed), reason=reason, by=who)
             told["was_held"] = was_held
         held = await client.rules()
-        told["held"] = [plain(rule) | {"held": str(rule.target)} for rule in held]
+        told["held"] = _rules(held)
         if common.json:
             common.out().data(told)
         if verb == "pause":
             note(f"{parsed} is held; see `{called()} status`")
+            if acknowledged.in_flight:
+                note(
+                    f"{len(acknowledged.in_flight)} effects had begun before; see `{called()} status {parsed}`"
+                )
         elif was_held:
             note(f"{parsed} goes on; see `{called()} status`")
         else:
@@ -210,10 +244,12 @@ def _control(verb: str, target: str, reason: str, actor: str, common: Common) ->
 
 def told_rule(rule: ControlRule) -> str:
     """Who holds what, and why."""
-    return f"{rule.target} is held by {rule.by}: {rule.reason}"
+    verb = {"pause": "held", "halt": "halted"}.get(rule.mode.value, "halted but for compensations")
+    since = f" (since {shown_short(rule.at_ms)})" if rule.at_ms else ""
+    return f"{rule.target} is {verb} by {rule.by}: {rule.reason}{since}"
 
 
-def _ensure_declared(project: Project, target: ControlTarget) -> None:
+def ensure_declared(project: Project, target: ControlTarget) -> None:
     """The server has no list of tenants and event types; the project has.
 
     Raises:
@@ -222,6 +258,8 @@ def _ensure_declared(project: Project, target: ControlTarget) -> None:
     from wingman_runtime.contracts.control import ControlScope
     from wingman_runtime.yamlfile import suggestion
 
+    if target.scope not in (ControlScope.TENANT, ControlScope.EVENT):
+        return
     loaded = project.load()
     tenants = target.scope is ControlScope.TENANT
     known = sorted(loaded.bundle.principals.tenants) if tenants else loaded.catalog.names()

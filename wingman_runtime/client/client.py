@@ -2,7 +2,9 @@
 
 1. Admits requests: validated here, admitted by one script there; safe to repeat.
 2. Waits for any number of results on one connection per partition (`waiter`).
-3. Posts letters: votes, cancellations. Sets and clears rules (`interrupt`). It decides nothing and touches no state.
+3. Posts letters: votes, cancellations. Sets and clears rules (`interrupt`).
+
+It decides nothing and touches no state.
 
 Identity: until there is a gateway, whoever holds the server's credential names the actor, and is trusted to.
 """
@@ -43,7 +45,7 @@ from wingman_runtime.errors import (
     UsageError,
 )
 from wingman_runtime.project.find import find_root
-from wingman_runtime.redisio import admission, approvals, counts, letters, state
+from wingman_runtime.redisio import admission, approvals, letters, state
 from wingman_runtime.redisio.opening import connect
 from wingman_runtime.redisio.store import Store
 from wingman_runtime.settings import Redis, Settings

@@ -22,6 +22,7 @@ class Status:
         workers: heartbeats, dead workers included.
         open_requests: admitted and not ended.
         open_approvals: waiting for people.
+        in_flight: effects that have begun and not ended.
         recorder_lag: log records not yet in the audit store.
         policy: digest of the bundle in force in partition 0.
         policies: the same for each partition; see ``disagreement``.
@@ -34,6 +35,7 @@ class Status:
     workers: tuple[WorkerBeat, ...]
     open_requests: int
     open_approvals: int
+    in_flight: int
     recorder_lag: int
     policy: str
     policies: tuple[str, ...]
@@ -74,6 +76,7 @@ async def read_status(store: Store) -> Status:
         workers=tuple(beats),
         open_requests=totals.open_requests,
         open_approvals=totals.open_approvals,
+        in_flight=totals.in_flight,
         recorder_lag=totals.recorder_lag,
         policy=record.policy,
         policies=policies,

@@ -1,8 +1,7 @@
 """The control record: who stopped what, why, and since which epoch (P-03).
 
-Rules are kept by scope; a message is held when any rule covers it. Modes are ordered by how much they stop:
-``pause`` holds new work and results; ``halt`` holds compensations as well; ``halt_compensate`` holds all but
-compensations. The record's shape already carries all three, so that halting needs no change of it.
+Rules are kept by scope; a message is held when any rule covers it. ``pause`` holds work and lets requests
+queue; ``halt`` closes the door to them as well; ``halt_compensate`` does that and lets compensations through.
 """
 
 from __future__ import annotations
@@ -89,3 +88,45 @@ class ControlRecord(BaseModel):
             f"request:{request}",
         }
         return next((rule for rule in self.rules if str(rule.target) in keys), None)
+
+
+class InFlight(BaseModel):
+    """An effect with an intent and no end: the one thing a rule cannot take back. Times in server ms.
+
+    Past ``deadline_ms`` nobody counts on its call any more: whether it was made is for its next claimant, or
+    for a person, to find out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    request_id: str
+    effect_id: str
+    tool: str
+    kind: str
+    agent: str
+    worker: str
+    attempt: int
+    since_ms: int
+    deadline_ms: int
+
+
+class Held(BaseModel):
+    """What was acknowledged: from here on no intent is recorded for what the rule covers.
+
+    Attributes:
+        rule: what was set.
+        at_ms: the server's time when the last partition had it.
+        epochs: of each partition, as the rule advanced it.
+        positions: of each partition, the log number of the record; an intent with a later one is not covered.
+        in_flight: effects that had begun before and had no end, with the rule of their partition set.
+        drained: whether all of them have ended since; None: nobody waited for it.
+        left: those that had not, when the wait was over.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    rule: ControlRule
+    at_ms: int
+    epochs: tuple[int, ...]
+    positions: tuple[int, ...]
+    in_flight: tuple[InFlight, ...]
+    drained: bool | None = None
+    left: tuple[InFlight, ...] = ()

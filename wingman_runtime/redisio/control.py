@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
 
-from wingman_runtime.contracts.control import ControlRecord, ControlRule, ControlTarget
+from wingman_runtime.contracts.control import ControlRecord, ControlRule, ControlTarget, Held, InFlight
 from wingman_runtime.redisio.inbox import unpark
 from wingman_runtime.redisio.store import Store, text
 
@@ -30,11 +31,35 @@ async def policies(store: Store) -> tuple[str, ...]:
     return tuple(record.policy for record in records)
 
 
-async def hold(store: Store, rule: ControlRule) -> list[int]:
-    """Set a rule in every partition; returns each one's new epoch. Acknowledged when this returns."""
+async def hold(store: Store, rule: ControlRule) -> Held:
+    """Set a rule in every partition. Acknowledged when this returns; after an error, set it again."""
     target = str(rule.target)
     stored = {"target": target, "mode": rule.mode.value, "reason": rule.reason, "by": rule.by}
-    return await _everywhere(store, "set", target, stored, {"action": rule.mode.value, **stored})
+    replies = await _everywhere(store, "set", target, stored, {"action": rule.mode.value, **stored})
+    epochs, _, positions, times, flying = zip(*replies, strict=True)
+    at_ms = max(int(time) for time in times)
+    return Held(
+        rule=rule.model_copy(update={"epoch": int(epochs[0]), "at_ms": int(times[0])}),
+        at_ms=at_ms,
+        epochs=tuple(int(epoch) for epoch in epochs),
+        positions=tuple(int(position) for position in positions),
+        in_flight=_listed(flying),
+    )
+
+
+async def in_flight(store: Store, target: ControlTarget) -> tuple[tuple[InFlight, ...], int]:
+    """Effects without an end that ``target`` covers, the next to pass its deadline first, and the server's
+    time in ms.
+    """
+    replies = await asyncio.gather(
+        *(store.run("control", number, "in_flight", str(target)) for number in range(store.partitions))
+    )
+    return _listed(reply[0] for reply in replies), max(int(reply[1]) for reply in replies)
+
+
+def _listed(raw: Iterable[bytes]) -> tuple[InFlight, ...]:
+    found = [InFlight.model_validate(row) for rows in raw for row in orjson.loads(rows)]
+    return tuple(sorted(found, key=lambda one: one.deadline_ms))
 
 
 async def resume(store: Store, target: ControlTarget, *, reason: str, by: str, agents: list[str]) -> int:
@@ -57,12 +82,13 @@ async def activate_policy(store: Store, digest: str, *, by: str, reason: str) ->
     nothing changes and nothing is logged.
     """
     record = {"action": "policy_applied", "digest": digest, "by": by, "reason": reason}
-    return await _everywhere(store, "policy", digest, {}, record)
+    replies = await _everywhere(store, "policy", digest, {}, record)
+    return [int(reply[0]) for reply in replies]
 
 
 async def _everywhere(
     store: Store, verb: str, target: str, value: dict[str, Any], record: dict[str, Any]
-) -> list[int]:
+) -> list[Any]:
     replies = await asyncio.gather(
         *(
             store.run("control", number, verb, target, orjson.dumps(value), orjson.dumps(record))
@@ -70,9 +96,7 @@ async def _everywhere(
         ),
         return_exceptions=True,  # all are tried, whatever becomes of one
     )
-    epochs = []
     for reply in replies:
         if isinstance(reply, BaseException):
             raise reply
-        epochs.append(int(reply[0]))
-    return epochs
+    return replies

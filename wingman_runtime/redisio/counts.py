@@ -29,6 +29,7 @@ class Totals:
     open_requests: int
     open_approvals: int
     recorder_lag: int
+    in_flight: int
 
 
 async def agent_names(store: Store) -> list[str]:
@@ -50,10 +51,14 @@ async def totals(store: Store) -> Totals:
         keys = [getattr(store.keys(number), attribute) for number in range(store.partitions)]
         return sum(await asyncio.gather(*(store.call(verb, key) for key in keys)))
 
-    open_requests, approvals, lag = await asyncio.gather(
-        total("ZCARD", "open"), total("ZCARD", "approvals"), total("XLEN", "log")
+    return Totals(
+        *await asyncio.gather(
+            total("ZCARD", "open"),
+            total("ZCARD", "approvals"),
+            total("XLEN", "log"),
+            total("ZCARD", "inflight"),
+        )
     )
-    return Totals(open_requests, approvals, lag)
 
 
 async def memory(store: Store) -> tuple[int, int]:

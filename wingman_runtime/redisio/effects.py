@@ -62,6 +62,7 @@ class RedisEffects:
             "r": claim.request_id,
             "id": effect.effect_id,
             "kind": effect.kind,
+            "tool": effect.tool,
             "undoes": effect.undoes,
             "apr": approval_id,
             "digest": plan_digest,

@@ -22,6 +22,7 @@ derive the rest from it (docs/adr/0003).
     P:req:<id>:steps     hash   state_ttl after end  scripts  ``event>agent`` -> ``@entry``, or receipt
     P:req:<id>:log       list   state_ttl after end  scripts  its log records: ``n at kind body``
     P:req:<id>:fx        hash   state_ttl after end  effects  effects ledger: id -> JSON, id:m -> meta
+    P:inflight           zset   until their end      effects  effects without an end by deadline (ms)
     P:apr:<id>           hash   state_ttl after end  commit   an approval and its version
     P:approvals          zset   until decided        commit   open approvals by expiry (ms)
     P:open               zset   until ended          scripts  open requests by deadline (ms)
@@ -130,6 +131,10 @@ class Keys:
     @property
     def open(self) -> str:
         return f"{self.anchor}:open"
+
+    @property
+    def inflight(self) -> str:
+        return f"{self.anchor}:inflight"
 
     @property
     def ended(self) -> str:

@@ -29,7 +29,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "intent": ("common", "line", "state", "intent"),
     "result": ("common", "ended", "result"),
     "claims": ("common", "claims"),
-    "control": ("common", "control"),
+    "control": ("common", "inflight", "control"),
     "unpark": ("common", "unpark"),
     "fire": ("common", "fire"),
     "lost": ("common", "line", "state", "lost"),
@@ -82,7 +82,7 @@ class Scripts:
         """
         script = source(name, shebang=self._shebang)
         # The control record is read five times a second, and nothing is done on the strength of one reading.
-        confirmed = name in _CONFIRMED and args[:1] != ("read",)
+        confirmed = name in _CONFIRMED and args[:1] not in (("read",), ("in_flight",))
         try:
             return await self.batcher.call("EVALSHA", script.sha, 1, anchor, *args, confirmed=confirmed)
         except NoScriptError:

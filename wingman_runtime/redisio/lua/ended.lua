@@ -17,6 +17,7 @@ local function effect_ended(H, effect, record)
   end
   m.st = H.st
   m.ea = now
+  call('ZREM', P .. ':inflight', H.id .. ' ' .. H.r)
   call('HSET', key, H.id, effect, H.id .. ':m', cjson.encode(m))
   if H.undoes and H.undoes ~= '' and H.st == 'done' then
     local undone = call('HGET', key, H.undoes .. ':m')

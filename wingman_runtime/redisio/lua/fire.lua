@@ -12,6 +12,15 @@ for _, id in ipairs(due) do
     requeue(f.agent, f, f.n, '@timer')
   end
 end
+-- An intent that nobody ended goes from the index with its request; looked at once an hour.
+for _, member in ipairs(call('ZRANGEBYSCORE', P .. ':inflight', '-inf', now - 3600000, 'LIMIT', 0, count)) do
+  local id, req = string.match(member, '^(%S+) (%S+)$')
+  if id and isreq(req) and call('HEXISTS', reqkey(req) .. ':fx', id) == 1 then
+    call('ZADD', P .. ':inflight', now, member)
+  else
+    call('ZREM', P .. ':inflight', member)
+  end
+end
 call('ZREMRANGEBYSCORE', P .. ':ended', '-inf', now)
 call('XTRIM', P .. ':outcomes', 'MINID', now - tonumber(ARGV[2]))
 return { #due,

@@ -47,6 +47,8 @@ else
 end
 local seq = m and m.seq or call('HINCRBY', reqkey(H.r), 'fxseq', 1)
 call('HSET', key, H.id, ARGV[2], H.id .. ':m', cjson.encode({ st = 'intent', seq = seq, n = attempt,
-  own = own, ia = m and m.ia or now, ea = 0, dl = now + H.timeout }))
+  own = own, ia = m and m.ia or now, ea = 0, dl = now + H.timeout, ag = H.agent, ty = entry.ty, tool = H.tool,
+  kind = H.kind }))
+call('ZADD', P .. ':inflight', now + H.timeout, H.id .. ' ' .. H.r)
 append('effect_intent', H.r, ARGV[3])
 return { 'go', tostring(attempt), 0 }

@@ -24,6 +24,9 @@ if s.phase > 0 then
     advance(s, nil)
     flush(s)
     if s.status == 'ended' then expire(s) end
+  elseif call('HGET', reqkey(H.r), 'st_id') == H.id then
+    -- A cancellation that is under way, asked for again.
+    return { 'duplicate', H.id }
   end
   return { 'decided', decided }
 end

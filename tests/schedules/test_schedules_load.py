@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.schedules.schedules_place import DAILY, SPEC, rewrite
-from tests.worker.projects import write
+from tests.worker.projects import REFERENCE, write
 from wingman_runtime.project.load import Project
 
 
@@ -72,3 +72,12 @@ def test_without_the_file_there_are_no_schedules(root: Path) -> None:
     assert (one.catch_up, one.kept, one.enabled, one.flow) == ("one", 1, True, "request")
     (root / "config" / "schedules.yaml").unlink()
     assert Project.find(root).load().schedules.schedules == {}
+
+
+def test_the_example_of_the_page_is_sound(root: Path) -> None:
+    """What docs/schedules.md shows can be copied as it is."""
+    page = (REFERENCE / "docs" / "schedules.md").read_text()
+    example = page.partition("```yaml\n")[2].partition("```")[0]
+    (root / "config" / "schedules.yaml").write_text(example)
+    assert Project.check_at(root) == []
+    (root / "config" / "schedules.yaml").unlink()

@@ -1,7 +1,7 @@
 """Faults of the clock: the server's, or that of workers and recorder, jumps by minutes or an hour, and back.
 
-By libfaketime, which reads the jump from a file at every question for the time; the monotonic clock is left
-alone, as it is when a real clock is set. Only the embedded server can be had this way: Debian's hangs under it.
+By libfaketime, which reads the jump from a file at each question for the time. The monotonic clock is left
+alone, as when a real clock is set. Only the embedded server can be had this way: Debian's hangs under it.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ class TornTail(Fault):
 
 
 class PowerCut(Fault):
-    """The server's power goes: of its files only what was synced is left. A preloaded library counts.
+    """The server's power goes: of its files only what was synced is left, by a preloaded account.
 
     What a directory holds is taken for synced: a file that was made or renamed is there, with what was synced.
     """

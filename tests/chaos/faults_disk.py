@@ -105,9 +105,9 @@ class TornTail(Fault):
 
 
 class PowerCut(Fault):
-    """The server's power goes: of its files only what was synced is left, by a preloaded account.
+    """The server's power goes: of its files only what was synced is left; a preloaded library keeps count.
 
-    What a directory holds is taken for synced: a file that was made or renamed is there, with what was synced.
+    What a directory holds is taken for synced: a file made or renamed is there, with what was synced of it.
     """
 
     name = "power-cut"

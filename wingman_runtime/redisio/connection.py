@@ -282,13 +282,18 @@ def _watched_options(watched: Watched) -> dict[str, Any]:
     }
 
 
+_SERVERS_OWN = frozenset(
+    {"connection_class", "db", "username", "password", "client_name", "socket_connect_timeout"}
+    | {"retry_on_timeout"}  # has a default that is the same, and warns when it is given to a client
+)
+
+
 def _led(options: dict[str, Any], username: str | None, password: str | None) -> Sentinels | None:
     """The sentinels of ``options``, which get them in place of what the URL said; None without any."""
     watched = options.pop("watched", None)
     if watched is None:
         return None
-    theirs = {"connection_class", "db", "username", "password", "client_name", "socket_connect_timeout"}
-    asking = {name: value for name, value in options.items() if name not in theirs}
+    asking = {name: value for name, value in options.items() if name not in _SERVERS_OWN}
     login = {"username": username, "password": password}
     asking |= {name: value for name, value in login.items() if value} | {"ssl": watched.tls}
     options["sentinels"] = Sentinels(watched, asking)

@@ -36,6 +36,7 @@ from wingman_runtime.redisio.store import Store
 from wingman_runtime.settings import Settings
 from wingman_runtime.worker.lane import LaneLimits
 from wingman_runtime.worker.lawbook import Lawbook
+from wingman_runtime.worker.piles import PileLimits
 from wingman_runtime.worker.ports import PortRack, Terms
 from wingman_runtime.worker.schedules import put_in_force
 from wingman_runtime.worker.sweep import Sweep
@@ -203,6 +204,7 @@ def make_worker(
         ),
         times=WorkerTimes(grace=settings.times.grace),
         rules=rules_of(settings),
+        piles=PileLimits(settings.limits.dead_letters, settings.limits.dead_letter_age),
         sweep=Sweep(store, workspace, settings.times.state_ttl) if performs else None,
         name=name,
         facts={"project": project.digest},

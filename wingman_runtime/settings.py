@@ -108,6 +108,8 @@ class Limits(_Group):
     depth: int = Field(16, ge=1, le=64, description="events one caused by the other, in a row")
     fan_out: int = Field(16, ge=1, le=64, description="deliveries of one event, and events of one answer")
     events: int = Field(256, ge=1, le=4096, description="events of a request in all")
+    dead_letters: int = Field(100, ge=1, description="dead letters of one agent until that is an event")
+    dead_letter_age: Seconds = Field(86_400.0, description="age of a dead letter until that is an event")
 
 
 class Times(_Group):

@@ -70,6 +70,8 @@ def test_a_shipped_event_has_its_ten_fields(entries: dict[str, ContractEntry], e
         "VoteRefused",
         "ToolExecutionDenied",
         "AttemptFailed",
+        "DeadLettersPiledUp",
+        "DeadLettersCleared",
         "BranchesJoined",  # no shipped flow joins
     }
     empty = [name for name, value in entry.items() if not value]

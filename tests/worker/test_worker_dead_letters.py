@@ -86,9 +86,7 @@ async def test_replaying_twice_answers_with_the_first_replay(tmp_path: Path, val
         [letter] = await place.client.dead_letters.listed()
         (root / "mended").touch()
         letters = place.client.dead_letters
-        both = await asyncio.gather(
-            *(letters.replay(letter.letter_id, reason="mended") for _ in range(4))
-        )
+        both = await asyncio.gather(*(letters.replay(letter.letter_id, reason="mended") for _ in range(4)))
         assert len({done.request.id for done in both}) == 1
         assert sum(done.new for done in both) == 1
         assert (await both[0].request.result(10)).outcome == "completed"
@@ -124,7 +122,9 @@ async def test_two_letters_of_one_request_are_one_replay(tmp_path: Path, valkey_
     spec = Spec(
         {
             "one": Agent(body, emits=["ExecutionComplete"], extra=ONCE),
-            "two": Agent("if not (ROOT / 'one').exists():\n    raise OSError('x')\nreturn Done('ok')", extra=ONCE),
+            "two": Agent(
+                "if not (ROOT / 'one').exists():\n    raise OSError('x')\nreturn Done('ok')", extra=ONCE
+            ),
         },
         {"UserRequestReceived": "[one, two]", **END},
     )
@@ -183,3 +183,61 @@ async def test_letters_are_found_by_what_they_are(tmp_path: Path, valkey_url: st
         middle = found[1].at_ms
         assert await letters.listed(Which(since_ms=middle)) == found[:2]
         assert await letters.listed(Which(until_ms=middle)) == found[2:]
+
+
+async def test_letters_that_pile_up_are_told_once(tmp_path: Path, valkey_url: str) -> None:
+    """Two workers, one event per crossing, none for each letter; cleared below half, then told anew."""
+    body = f"if event.data.request.intent == 'bad':\n    raise OSError('x')\n{COMPLETE}"
+    settings = load(write(tmp_path / "p", _spec(body)), valkey_url, limits__dead_letters=4)
+    async with site(settings, workers=2) as place:
+        letters = place.client.dead_letters
+
+        async def told(name: str) -> list[dict[str, Any]]:
+            return [one["event"]["data"] for one in await place.log("event") if one["event"]["type"] == name]
+
+        async def piled(times: int) -> bool:
+            return len(await told("DeadLettersPiledUp")) == times
+
+        for _ in range(5):
+            await _failed(place, "bad")
+        await until(lambda: piled(1))
+        status = await place.client.status()
+        assert status.piled == ("work",)
+        [work] = [one for one in status.agents if one.name == "work"]
+        assert work.dead == 5
+        oldest = status.oldest_dead(work)
+        assert oldest is not None
+        assert 0 <= oldest < 60
+        [data] = await told("DeadLettersPiledUp")
+        assert (data["agent"], data["depth_limit"]) == ("work", 4)
+        for letter in (await letters.listed())[:3]:
+            await letters.discard(letter.letter_id, reason="x")
+        assert (await place.client.status()).piled == ("work",)
+        for letter in (await letters.listed())[:1]:
+            await letters.discard(letter.letter_id, reason="x")
+
+        async def cleared() -> bool:
+            return (await place.client.status()).piled == ()
+
+        await until(cleared)
+        assert [one["depth"] for one in await told("DeadLettersCleared")] == [1]
+        for _ in range(3):
+            await _failed(place, "bad")
+        await until(lambda: piled(2))
+
+
+async def test_one_old_letter_is_told_too(tmp_path: Path, valkey_url: str) -> None:
+    """A single letter past the age that the settings allow is an event."""
+    project = load(
+        write(tmp_path / "p", _spec("raise OSError('x')")), valkey_url, limits__dead_letter_age=0.5
+    )
+    async with site(project) as place:
+        await _failed(place)
+
+        async def told() -> list[Any]:
+            records = await place.log("event")
+            return [one for one in records if one["event"]["type"] == "DeadLettersPiledUp"]
+
+        [record] = await until(told)
+        assert record["event"]["data"]["depth"] == 1
+        assert record["event"]["data"]["oldest_s"] >= 0.5

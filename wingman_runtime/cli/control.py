@@ -11,11 +11,11 @@ from cyclopts import Parameter
 from wingman_runtime.cli.common import DEFAULT, Common, actor_of, called, changed_since, with_client
 from wingman_runtime.cli.ids import ABOUT, request_of
 from wingman_runtime.cli.out import note, plain
-from wingman_runtime.cli.times import shown, shown_short
+from wingman_runtime.cli.times import age, shown, shown_short
 from wingman_runtime.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from wingman_runtime.client import Client
+    from wingman_runtime.client import Client, Status
     from wingman_runtime.contracts.control import ControlRule, ControlTarget, InFlight
     from wingman_runtime.project.load import Project
     from wingman_runtime.redisio.state import RequestState
@@ -70,6 +70,7 @@ def status(target: OneTarget = "", /, *, common: Common = DEFAULT) -> int:
     async def work(client: Client) -> int:
         seen = await client.status()
         told = plain(seen) | {"stuck": list(seen.stuck), "disagreement": seen.disagreement}
+        told["agents"] = [plain(one) | {"oldest_dead_s": seen.oldest_dead(one)} for one in seen.agents]
         out = common.out()
         if common.json:
             out.data(told)
@@ -79,13 +80,16 @@ def status(target: OneTarget = "", /, *, common: Common = DEFAULT) -> int:
                 "requests": f"{seen.open_requests} open, {seen.open_approvals} waiting for people",
                 "in flight": f"{seen.in_flight} effects" if seen.in_flight else "",
                 "stuck": list(seen.stuck),
+                "dead letters": _dead(seen),
                 "policies": seen.disagreement or seen.policy[:19] or "none in force: wingman policy apply",
                 "recorder": f"{seen.recorder_lag} records behind" if seen.recorder_lag else "up to date",
                 "memory": _memory(seen.used_memory, seen.max_memory),
             }
         )
         out.line("")
-        out.table(told["agents"], ("name", "waiting", "pending", "parked", "dead"), empty="no agents yet")
+        rows = [one | {"oldest_dead": age(one["oldest_dead_s"])} for one in told["agents"]]
+        columns = ("name", "waiting", "pending", "parked", "dead", "oldest_dead")
+        out.table(rows, columns, empty="no agents yet")
         out.line("")
         everyone = {agent.name for agent in seen.agents}
         workers = [
@@ -182,6 +186,16 @@ def _request(request: RequestState) -> dict[str, object]:
         "tenant": request.tenant,
         "flow": request.flow,
     }
+
+
+def _dead(seen: Status) -> str:
+    """How many dead letters in all, since when, and whose are too many; empty where there are none."""
+    count = sum(one.dead for one in seen.agents)
+    if not count:
+        return ""
+    oldest = max(seen.oldest_dead(one) or 0.0 for one in seen.agents)
+    piled = f", piled up: {', '.join(seen.piled)}" if seen.piled else ""
+    return f"{count}, the oldest for {age(oldest)}{piled}; see `{called()} dlq list`"
 
 
 def _memory(used: int, limit: int) -> str:

@@ -194,6 +194,14 @@ def _workers(settings: Settings) -> Iterator[Check]:
     if status.disagreement:
         problem, _, hint = status.disagreement.partition("; ")
         yield Check("policies in force", "error", problem, hint)
+    dead = sum(agent.dead for agent in status.agents)
+    if status.piled:
+        told = f"{dead}, piled up: {', '.join(status.piled)}"
+        yield Check(
+            "dead letters", "warning", told, "look with `wingman dlq list`, then replay or discard them"
+        )
+    else:
+        yield Check("dead letters", "ok", str(dead) if dead else "none")
     alive = [worker for worker in status.workers if worker.alive]
     if status.stuck:
         yield Check("workers", "error", f"work waits for {', '.join(status.stuck)}", "run `wingman worker`")

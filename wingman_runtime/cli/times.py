@@ -28,6 +28,16 @@ def rfc3339(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
+def age(seconds: float | None) -> str | None:
+    """``45 s``, ``12 min``, ``3 h`` or ``5 d``, rounded down; None for None."""
+    if seconds is None:
+        return None
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit}"
+    return f"{int(seconds)} s"
+
+
 def moment(said: str, option: str) -> int | None:
     """Milliseconds of an age such as ``15m``, or of ISO text: local time without an offset.
 

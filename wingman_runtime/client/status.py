@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from wingman_runtime.contracts.control import ControlRule
-from wingman_runtime.redisio import control, counts, workers
+from wingman_runtime.redisio import control, counts, dead, workers
 from wingman_runtime.redisio.counts import AgentCounts
 from wingman_runtime.redisio.store import Store
 from wingman_runtime.redisio.workers import WorkerBeat
@@ -18,6 +18,8 @@ class Status:
 
     Attributes:
         agents: per agent what is waiting, in hand, parked and dead.
+        now_ms: the server's clock.
+        piled: agents with too many dead letters, or too old ones, as the workers have told.
         rules: what is held, and why.
         workers: heartbeats, dead workers included.
         open_requests: admitted and not ended.
@@ -42,6 +44,8 @@ class Status:
     epoch: int
     used_memory: int
     max_memory: int
+    now_ms: int
+    piled: tuple[str, ...]
 
     @property
     def disagreement(self) -> str:
@@ -50,6 +54,10 @@ class Status:
             return ""
         told = (f"{number}: {digest[:19] or 'none'}" for number, digest in enumerate(self.policies))
         return f"partitions have different bundles ({', '.join(told)}); run `wingman policy apply` again"
+
+    def oldest_dead(self, agent: AgentCounts) -> float | None:
+        """Seconds since the agent gave up on the oldest of its dead letters; None: it has none."""
+        return max(0, self.now_ms - agent.oldest_dead_ms) / 1000 if agent.dead else None
 
     @property
     def stuck(self) -> tuple[str, ...]:
@@ -69,7 +77,8 @@ async def read_status(store: Store) -> Status:
         workers.beats(store),
         counts.memory(store),
     )
-    agents = await counts.agents(store, await counts.agent_names(store))
+    now_ms, piled = await asyncio.gather(workers.now_ms(store), dead.piled(store))
+    agents = await counts.agents(store, await counts.everybody(store))
     return Status(
         agents=tuple(agents),
         rules=record.rules,
@@ -83,4 +92,6 @@ async def read_status(store: Store) -> Status:
         epoch=record.epoch,
         used_memory=memory[0],
         max_memory=memory[1],
+        now_ms=now_ms,
+        piled=tuple(sorted(piled)),
     )

@@ -66,6 +66,38 @@ class DeadLettered(EventModel):
     )
 
 
+class DeadLettersPiledUp(EventModel):
+    """An agent has too many dead letters, or one that is too old; told once, until it is cleared."""
+
+    agent: str
+    depth: int
+    oldest_s: float
+    depth_limit: int
+    age_limit_s: float
+    contract = EventContract(
+        purpose="an agent's dead letters need a person: too many, or too old",
+        primitives=(_P.AUDIT_STAMP,),
+        failure="none: it belongs to no request, and nobody has to consume it",
+        rollback=_NOTHING_DONE,
+        audit="how many, how old, and the limits",
+    )
+
+
+class DeadLettersCleared(EventModel):
+    """What `DeadLettersPiledUp` told is over: below half of both limits."""
+
+    agent: str
+    depth: int
+    oldest_s: float
+    contract = EventContract(
+        purpose="an agent's dead letters are few again",
+        primitives=(_P.AUDIT_STAMP,),
+        failure="none: it belongs to no request, and nobody has to consume it",
+        rollback=_NOTHING_DONE,
+        audit="how many are left",
+    )
+
+
 class AttemptFailed(EventModel):
     agent: str
     event_id: str

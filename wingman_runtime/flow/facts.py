@@ -11,7 +11,12 @@ from wingman_runtime.contracts.system_events import SYSTEM_EVENTS
 from wingman_runtime.flow.model import DISPATCHER, POSTED, RESERVED_NAMES, Flow, RouteSpec, sender_and_event
 
 # Written by the runtime alone: no route may name them, no agent may send them.
-RUNTIME_EVENTS = SYSTEM_EVENTS | {"AttemptFailed", "BranchesJoined"}
+RUNTIME_EVENTS = SYSTEM_EVENTS | {
+    "AttemptFailed",
+    "BranchesJoined",
+    "DeadLettersCleared",
+    "DeadLettersPiledUp",
+}
 
 
 class Named(NamedTuple):

@@ -15,13 +15,17 @@ from wingman_runtime.redisio.store import Store, text
 
 @dataclass(frozen=True, slots=True)
 class AgentCounts:
-    """Entries of one agent over all partitions: not yet delivered, in hand, held, given up."""
+    """Entries of one agent over all partitions: not yet delivered, in hand, held, given up.
+
+    ``oldest_dead_ms``: when it gave up on the oldest of its dead letters, by the server's clock, or 0.
+    """
 
     name: str
     waiting: int
     pending: int
     parked: int
     dead: int
+    oldest_dead_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,30 @@ async def agent_names(store: Store) -> list[str]:
     return ["dispatcher", *sorted(named - {"dispatcher"})]
 
 
+async def everybody(store: Store) -> list[str]:
+    """`agent_names`, and agents of flows no longer active that have given up on something."""
+    active, *buried = await asyncio.gather(
+        agent_names(store),
+        *(store.call("SMEMBERS", store.keys(number).buried) for number in range(store.partitions)),
+    )
+    return [*active, *sorted({text(name) for names in buried for name in names} - {*active})]
+
+
 async def agents(store: Store, names: Sequence[str]) -> list[AgentCounts]:
-    return list(await asyncio.gather(*(_agent(store, name) for name in names)))
+    letters = await dead(store, names)
+    return list(await asyncio.gather(*(_agent(store, name, letters[name]) for name in names)))
+
+
+async def dead(store: Store, names: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """For each agent: how many dead letters, and when it gave up on the oldest (server ms, or 0)."""
+    parts = await asyncio.gather(*(store.run("pile", n, "look", *names) for n in range(store.partitions)))
+    found = {}
+    for name, rows in zip(names, zip(*parts, strict=True), strict=True):
+        found[name] = (
+            sum(int(row[0]) for row in rows),
+            min((int(row[1]) for row in rows if row[1]), default=0),
+        )
+    return found
 
 
 async def totals(store: Store) -> Totals:
@@ -73,21 +99,21 @@ async def memory(store: Store) -> tuple[int, int]:
     return int(info["used_memory"]), int(info["maxmemory"])
 
 
-async def _agent(store: Store, name: str) -> AgentCounts:
+async def _agent(store: Store, name: str, letters: tuple[int, int]) -> AgentCounts:
     parts = await asyncio.gather(*(_part(store, number, name) for number in range(store.partitions)))
-    return AgentCounts(name, *(sum(column) for column in zip(*parts, strict=True)))
+    waiting, pending, parked = (sum(column) for column in zip(*parts, strict=True))
+    return AgentCounts(name, waiting, pending, parked, *letters)
 
 
-async def _part(store: Store, partition: int, name: str) -> tuple[int, int, int, int]:
+async def _part(store: Store, partition: int, name: str) -> tuple[int, int, int]:
     keys = store.keys(partition)
-    length, parked, dead = await asyncio.gather(
+    length, parked = await asyncio.gather(
         store.call("XLEN", keys.inbox(name)),
         store.call("XLEN", keys.parked(name)),
-        store.call("XLEN", keys.dead(name)),
     )
     try:
         summary = await store.call("XPENDING", keys.inbox(name), GROUP)
     except ResponseError:  # NOGROUP: no worker has ever run
         summary = (0,)
     pending = int(summary["pending"] if isinstance(summary, Mapping) else summary[0])
-    return length - pending, pending, parked, dead
+    return length - pending, pending, parked

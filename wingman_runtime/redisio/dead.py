@@ -14,7 +14,7 @@ import orjson
 
 from wingman_runtime.contracts.ids import partition_of
 from wingman_runtime.errors import ContractError
-from wingman_runtime.redisio.counts import agent_names
+from wingman_runtime.redisio.counts import everybody
 from wingman_runtime.redisio.store import Store, mapped, text
 
 _ID = re.compile(r"^dlt_p(\d{1,5})_([a-z][a-z0-9_]{0,47})_(\d{1,15}-\d{1,10})$")
@@ -148,17 +148,9 @@ def parts(letter_id: str) -> tuple[int, str, str]:
     return int(match[1]), match[2], match[3]
 
 
-async def agents(store: Store) -> list[str]:
-    """Agents that may have dead letters: those of active flows, and those that ever had one."""
-    sets = await asyncio.gather(
-        *(store.call("SMEMBERS", store.keys(number).buried) for number in range(store.partitions))
-    )
-    return sorted({text(name) for names in sets for name in names} | {*await agent_names(store)})
-
-
 async def each(store: Store, which: Which) -> AsyncIterator[DeadLetter]:
     """Every letter that fits, newest first; a few are in memory at a time."""
-    names = [which.agent] if which.agent else await agents(store)
+    names = [which.agent] if which.agent else await everybody(store)
     numbers = range(store.partitions)
     if which.request_id:
         numbers = range(number := partition_of(which.request_id), number + 1)
@@ -211,6 +203,17 @@ async def discard(store: Store, act: Act, record: bytes) -> tuple[str, str]:
     partition, _, _ = parts(act.letter)
     verdict, detail = await store.run("discard", partition, orjson.dumps(act.header()), record)
     return text(verdict), text(detail)
+
+
+async def pile(store: Store, agent: str, high: bool, record: bytes) -> bool:
+    """Note that an agent's letters are too many, or no longer; True if that is news, which ``record`` logs."""
+    return bool(await store.run("pile", 0, "tell", agent, int(high), record))
+
+
+async def piled(store: Store) -> dict[str, int]:
+    """Agents whose letters are too many, and since when, in server milliseconds."""
+    found = mapped(await store.call("HGETALL", store.keys(0).piled))
+    return {text(name): int(float(since)) for name, since in found.items()}
 
 
 async def _newest_first(store: Store, partition: int, agent: str, which: Which) -> AsyncIterator[DeadLetter]:

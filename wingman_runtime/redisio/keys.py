@@ -9,6 +9,7 @@ derive the rest from it (docs/adr/0003).
     P:parked:<agent>     stream until resumed        scripts  held work, deliveries not counted
     P:dead:<agent>       stream until taken out      commit   an agent's dead letters
     P:buried             set    for ever             commit   agents that ever had a dead letter
+    P:piled              hash   until cleared        pile     agents with too many dead letters -> since (ms)
     P:laid:<agent>:<id>  hash   state_ttl            admit, discard  what became of a letter taken out
     P:laid:<request>     hash   state_ttl            admit    the request that replays this one
     P:log                stream until recorded       scripts  the gapless log
@@ -78,6 +79,10 @@ class Keys:
     @property
     def buried(self) -> str:
         return f"{self.anchor}:buried"
+
+    @property
+    def piled(self) -> str:
+        return f"{self.anchor}:piled"
 
     def laid(self, what: str) -> str:
         return f"{self.anchor}:laid:{what}"

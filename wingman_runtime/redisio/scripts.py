@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 _PARTS: dict[str, tuple[str, ...]] = {
-    "admit": ("common", "line", "state", "scheduled", "replays", "admit"),
+    "admit": ("common", "line", "tenants", "state", "scheduled", "replays", "admit"),
+    "pile": ("common", "pile"),
     "discard": ("common", "replays", "discard"),
     "commit": ("common", "line", "state", "ended", "commit"),
     "post": ("common", "line", "state", "post"),
@@ -40,7 +41,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
 }
 _MAY_DRAIN = frozenset(_PARTS) - {"admit", "activate"}
 NAMES = tuple(_PARTS)
-_CONFIRMED = frozenset(_PARTS) - {"claims", "unpark", "fire", "lost", "note", "beat"}
+_CONFIRMED = frozenset(_PARTS) - {"claims", "unpark", "fire", "lost", "note", "beat", "pile"}
 """Scripts that answer only once the quorum has what they wrote. What the others lose is done again anyway."""
 
 

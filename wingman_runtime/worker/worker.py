@@ -4,7 +4,7 @@
 2. Runs a lane per agent and partition.
 3. Ticks: fires timers and schedules, posts what is overdue, reads the control record, unparks what is free.
 4. Beats: says what it has in hand and when it last came to an end of something.
-5. Watches: reports readers nobody declared, tidies away consumers that died.
+5. Watches: reports readers nobody declared, tidies away dead consumers; tells when dead letters pile up.
 6. Sweeps, if it performs: removes kept files that nobody needs any more.
 7. Stops in order: lanes first, then its heartbeat.
 """
@@ -36,6 +36,7 @@ from wingman_runtime.worker.heartbeat import Heartbeat
 from wingman_runtime.worker.lane import Lane, LaneLimits
 from wingman_runtime.worker.lawbook import Lawbook
 from wingman_runtime.worker.overdue import post_overdue
+from wingman_runtime.worker.piles import PileLimits, Piles
 from wingman_runtime.worker.ports import PortRack
 from wingman_runtime.worker.schedules import fire_due
 from wingman_runtime.worker.sweep import Sweep
@@ -80,6 +81,7 @@ class Worker:
         times: WorkerTimes,
         rules: AdmissionRules | None = None,
         sweep: Sweep | None = None,
+        piles: PileLimits | None = None,
         name: str | None = None,
         facts: Mapping[str, str] | None = None,
     ) -> None:
@@ -90,6 +92,7 @@ class Worker:
         self._facts = dict(facts or {})
         self.times = times
         self.sweep = sweep
+        self._piles = Piles(store, self.agents, piles or PileLimits())
         self._rules = rules or AdmissionRules()
         self._control = [ControlRecord() for _ in range(store.partitions)]
         self._refresh = [asyncio.Event() for _ in range(store.partitions)]
@@ -151,6 +154,7 @@ class Worker:
         ]
         beside.append(asyncio.create_task(self._every(self.times.beat, heartbeat.beat), name="beating"))
         beside.append(asyncio.create_task(self._every(self.times.watch, watch.look), name="watching"))
+        beside.append(asyncio.create_task(self._every(self.times.watch, self._piles.look), name="piling"))
         if self.sweep is not None:
             beside.append(
                 asyncio.create_task(self._every(self.times.sweep, self.sweep.look), name="sweeping")

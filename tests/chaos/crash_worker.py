@@ -3,7 +3,8 @@
 It is the production worker with one thing put in between: a store that looks, before and after each script,
 for a file that names a crash point (`wingman_runtime.testing.crash`), and perhaps words that must occur in
 what the script is given: ``executor:after_intent "kind":"compensate"``. The worker that takes the file away
-is the one that dies, by SIGKILL of itself; no code of ours runs after that.
+is the one that dies, by SIGKILL of itself; no code of ours runs after that. With ``freeze`` before the point it
+is stopped there instead, by SIGSTOP, until somebody wakes it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from wingman_runtime.redisio.store import Store
 from wingman_runtime.testing.crash import CrashPoint
 
 ENV = "CHAOS_CRASH_FILE"
+FREEZE = "freeze "
 
 
 class KillStore(Store):
@@ -32,28 +34,30 @@ class KillStore(Store):
         self.file = file
 
     async def run(self, name: str, partition: int, *args: str | bytes | int | float) -> Any:
-        point, words = self._point()
+        end, point, words = self._point()
         hit = point is not None and point.is_hit(name, args) and _occurs(words, args)
         if point is not None and hit and not point.afterwards:
-            self._die()
+            self._die(end)
         reply = await super().run(name, partition, *args)
         if point is not None and hit and point.afterwards:
-            self._die()
+            self._die(end)
         return reply
 
-    def _point(self) -> tuple[CrashPoint | None, str]:
+    def _point(self) -> tuple[signal.Signals, CrashPoint | None, str]:
         try:
-            point, _, words = self.file.read_text().partition(" ")
+            line = self.file.read_text()
         except OSError:
-            return None, ""
-        return CrashPoint.parse(point), words
+            return signal.SIGKILL, None, ""
+        end = signal.SIGSTOP if line.startswith(FREEZE) else signal.SIGKILL
+        point, _, words = line.removeprefix(FREEZE).partition(" ")
+        return end, CrashPoint.parse(point), words
 
-    def _die(self) -> None:
+    def _die(self, end: signal.Signals) -> None:
         try:
             self.file.unlink()
         except FileNotFoundError:
             return  # another worker came here first
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), end)
 
 
 def _occurs(words: str, args: tuple[Any, ...]) -> bool:

@@ -40,13 +40,15 @@ class Fault:
         name: unique; the one of the report and of ``--faults``.
         touches: what it needs to have to itself.
         weight: how often it is drawn, against the others' 1.
-        needs_proxy: the house must have the proxy between processes and server.
+        needs_proxy: it strikes through the proxy, which every house has.
+        anomalies: anomalies of the trail that it brings about, so that they are no violation.
     """
 
     name: ClassVar[str]
     touches: ClassVar[frozenset[str]] = frozenset({"workers"})
     weight: ClassVar[float] = 1.0
     needs_proxy: ClassVar[bool] = False
+    anomalies: ClassVar[frozenset[str]] = frozenset()
 
     def missing(self) -> str:
         """Why this machine cannot have the fault (a library is not installed); empty: it can."""

@@ -59,6 +59,7 @@ class Poison(Fault):
 
     name = "poison"
     touches = frozenset({"inboxes"})
+    anomalies = frozenset({"stray"})
     agents = ("dispatcher", "scope_filter", "permission", "proposal", "handshake", "executor", "audit")
 
     async def strike(self, house: House) -> Facts:

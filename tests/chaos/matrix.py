@@ -5,22 +5,27 @@
 
 One server and fleet for all points of a layout. For each point a few requests are submitted whose ways lead
 through it; the first worker to get there dies of it; the other takes over; all must end.
+
+And frozen: at each point from which a worker could still do harm it is stopped instead, by SIGSTOP, and woken
+once everything has ended without it. What it then sends is the work of a fenced worker.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
 from tests.chaos.checker import check
-from tests.chaos.crash_worker import ENV
+from tests.chaos.crash_worker import ENV, FREEZE
 from tests.chaos.history import History, Violation, Wanted
 from tests.chaos.house import House, Layout
 from tests.chaos.load import KINDS, Load
 from tests.chaos.mix import observed, recorded, verified
+from tests.chaos.process import Process
 from tests.chaos.waiting import until
 from wingman_runtime.testing.crash import Moment
 
@@ -46,6 +51,8 @@ _VOTED = "people:bob"
 POINTS += tuple(f"executor:{moment} {_UNDOING}" for moment in get_args(Moment))
 POINTS += tuple(f"handshake:{moment} {_VOTED}" for moment in ("before_commit", "after_commit"))
 """The last few are the same moments again, in what is undone, and in what people approved."""
+HARMFUL = tuple(point for point in POINTS if ":after_commit" not in point)
+"""Before a commit, and around a tool's call."""
 LAYOUTS: dict[str, Layout] = {
     "together": {"all-1": (), "all-2": ()},
     "apart": {
@@ -60,18 +67,21 @@ LAYOUTS: dict[str, Layout] = {
 _SENT = ("put", "set", "both", "fail", "yes")
 _DIES_WITHIN = 30.0
 _ENDS_WITHIN = 60.0
+_WOKEN = 0.5
 
 
 @dataclass(slots=True)
 class Matrix:
-    """What came of one layout. ``died`` is the points at which a worker was killed by its own hand."""
+    """What came of one layout. ``died`` is the points at which a worker was struck by its own hand."""
 
     died: list[str] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
     history: History | None = None
 
 
-async def run_matrix(where: Path, layout: str, points: tuple[str, ...] = POINTS) -> Matrix:
+async def run_matrix(
+    where: Path, layout: str, points: tuple[str, ...] = POINTS, *, freeze: bool = False
+) -> Matrix:
     """Run one layout in an empty directory through all points, and check it."""
     found, file = Matrix(), where / "crash"
     house = House(
@@ -90,12 +100,14 @@ async def run_matrix(where: Path, layout: str, points: tuple[str, ...] = POINTS)
             for point in points:
                 await house.faults_log.note(phase="struck", fault=point)
                 draft = file.with_suffix(".new")
-                draft.write_text(point)
+                draft.write_text(FREEZE + point if freeze else point)
                 draft.rename(file)
                 for kind in kinds:
                     await load.submitted(kind)
                 await until(lambda: not file.exists(), _DIES_WITHIN)
                 found.died.append(point)
+                if freeze:
+                    await _outlived(house, load)
                 await house.faults_log.note(phase="ended", fault=point)
                 # The next point needs somebody to strike at, not everybody.
                 await until(lambda: any(w.alive for w in house.workers), _DIES_WITHIN)
@@ -104,24 +116,44 @@ async def run_matrix(where: Path, layout: str, points: tuple[str, ...] = POINTS)
                 await load.look_again()
             await recorded(load, found.violations)
         killed = sum(code == -9 for worker in house.workers for code in worker.exits)
-    if killed != len(points):
-        found.violations.append(
-            Violation("I8 faults", layout, f"{killed} workers died of {len(points)} points")
-        )
+    if killed != (0 if freeze else len(points)):
+        found.violations.append(Violation("I8 faults", layout, f"{killed} died of {len(points)} points"))
     found.history = await observed(house)
     wanted = Wanted(2 * len(points), dict.fromkeys(points, 1), frozenset({"failed"}), _ENDS_WITHIN)
     found.violations += [*check(found.history, wanted), *await verified(house)]
     return found
 
 
+async def _outlived(house: House, load: Load) -> None:
+    """Everything has ended without the frozen worker; it wakes, and says what it had to say."""
+    frozen: list[Process] = []
+
+    def found() -> bool:
+        frozen[:] = [worker for worker in house.workers if worker.frozen]
+        return bool(frozen)
+
+    await until(found, _DIES_WITHIN)
+    await until(lambda: not load.open, _ENDS_WITHIN)
+    for worker in frozen:
+        worker.signal(signal.SIGCONT)
+    # What it does first is what it was stopped in; the requests of the next point wait behind that.
+    await asyncio.sleep(_WOKEN)
+
+
 async def _main() -> None:
     import sys
     import tempfile
 
-    for layout in sys.argv[1:] or LAYOUTS:
+    for layout in sys.argv[1:] or [*LAYOUTS, "frozen"]:
+        freeze = layout == "frozen"
         with tempfile.TemporaryDirectory() as scratch:
-            found = await run_matrix(Path(scratch) / "run", layout)
-            print(layout, len(found.died), "points", *found.violations, sep="\n  ")
+            where = Path(scratch) / "run"
+            if freeze:
+                found = await run_matrix(where, "together", HARMFUL, freeze=True)
+            else:
+                found = await run_matrix(where, layout)
+            said = "\n  ".join(["no violation"] if not found.violations else map(str, found.violations))
+            print(f"{layout}: {len(found.died)} points\n  {said}")
 
 
 if __name__ == "__main__":

@@ -138,7 +138,9 @@ async def run_mix(
     history = await observed(house)
     if wanted is None:
         least = {fault.name: 1 for fault in faults}
-        wanted = Wanted(int(seconds), least, OUTCOMES if seconds >= 60 else frozenset(), drain)
+        anomalies = frozenset[str]().union(*(fault.anomalies for fault in faults))
+        outcomes = OUTCOMES if seconds >= 60 else frozenset[str]()
+        wanted = Wanted(int(seconds), least, outcomes, drain, anomalies)
     found = [*check(history, wanted), *problems, *await verified(house)]
     found += [Violation("I8 faults", "the suite itself", why) for why in strikes.broken]
     return Result(seed, seconds, time.monotonic() - began, history, found)

@@ -47,6 +47,15 @@ class Process:
         return self._process is not None and self._process.returncode is None
 
     @property
+    def frozen(self) -> bool:
+        """Whether it is stopped by a signal."""
+        try:
+            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return False
+        return state == "T"
+
+    @property
     def log(self) -> Path:
         """What it said, all who had this place."""
         return self.project / "logs" / f"{self.name}.log"

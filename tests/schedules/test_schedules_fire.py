@@ -18,15 +18,18 @@ from tests.schedules.schedules_place import (
 )
 from tests.worker.projects import Site, load, site, until
 from wingman_runtime import bootstrap
+from wingman_runtime.contracts.control import ControlMode, ControlRule, ControlTarget
 from wingman_runtime.project.cron import parse_cron
-from wingman_runtime.redisio import schedules
+from wingman_runtime.redisio import control, schedules
 from wingman_runtime.redisio.admission import rules_of
 from wingman_runtime.worker.schedules import fire_due
 
 
-async def test_a_due_time_hands_in_one_request_as_its_actor(tmp_path: Path, valkey_url: str) -> None:
-    """It runs to its end as alice's; its trail says what fired it and for when; the schedule moves on."""
-    async with site(project(tmp_path / "p", valkey_url)) as place:
+async def test_a_due_time_hands_in_one_request_as_its_actor(tmp_path: Path, backend_url: str) -> None:
+    """It runs to its end as alice's; its trail says what fired it and for when; the schedule moves on. On
+    both products, and with two partitions.
+    """
+    async with site(project(tmp_path / "p", backend_url, partitions=2)) as place:
         due = await now_ms(place) - 5_000
         await make_due(place, due)
         [request_id] = await fired(place, 1)
@@ -115,6 +118,7 @@ async def test_one_catches_up_with_the_latest_and_says_what_it_passed_over(
         assert (await place.client.request(request_id).state()).nominal_ms == hour
         [skipped] = await told(place, "schedule_skipped")
         assert (skipped["from_ms"], skipped["to_ms"]) == (hour - 4 * HOUR_MS, hour)
+        assert "catch_up one" in skipped["reason"]
 
 
 async def test_none_passes_over_what_is_late(tmp_path: Path, valkey_url: str) -> None:
@@ -201,3 +205,60 @@ async def test_other_words_keep_the_due_time_other_hours_begin_anew(tmp_path: Pa
         ]
         assert await schedules.listed(place.store) == []
         assert len(await told(place, "schedule_set")) == 4
+
+
+async def test_a_clock_set_back_does_not_repeat_what_was_fired(tmp_path: Path, valkey_url: str) -> None:
+    """The last firing was for a time that is still to come by the server's clock of now: a changed cron
+    begins after it, and nothing is due until then.
+    """
+    root = tmp_path / "p"
+    async with site(project(root, valkey_url), workers=1) as place:
+        ahead = await now_ms(place) + 72 * HOUR_MS
+        await place.store.call("HSET", place.store.keys(0).schedule("nightly"), "last", ahead)
+        rewrite(root, DAILY.replace("0 6", "0 7"))
+        await bootstrap.activate(load(root, valkey_url), place.store, by="test")
+        assert ahead < (await kept(place)).due_ms <= ahead + 25 * HOUR_MS
+
+
+async def test_a_halt_of_its_tenant_holds_it(tmp_path: Path, valkey_url: str) -> None:
+    """What the schedule would run through is halted: it waits, and fires for the same due time afterwards."""
+    async with site(project(tmp_path / "p", valkey_url), workers=1) as place:
+        rule = ControlRule(
+            target=ControlTarget.parse("tenant:demo"), mode=ControlMode.HALT, reason="a test", by="test"
+        )
+        await control.hold(place.store, rule)
+        due = await now_ms(place) - 1_000
+        await make_due(place, due)
+
+        async def waits() -> object:
+            return await told(place, "schedule_waits")
+
+        [waiting] = await until(waits)
+        assert "halted" in waiting["reason"]
+        assert waiting["nominal_ms"] == due
+        await place.client.resume("tenant:demo", reason="done")
+        await make_due(place, due)
+        [request_id] = await fired(place, 1)
+        assert (await place.client.request(request_id).result(10)).outcome == "completed"
+
+
+async def test_a_broken_definition_keeps_no_other_from_firing(tmp_path: Path, valkey_url: str) -> None:
+    """A definition that cannot be read is told, and not tried again at every tick."""
+    body = DAILY + DAILY.replace("nightly:", "other:")
+    async with site(project(tmp_path / "p", valkey_url, body), workers=0) as place:
+        keys = place.store.keys(0)
+        await place.store.call("HSET", keys.schedules, "nightly", b'{"cron": 1}')
+        due = await now_ms(place) - 1_000
+        await make_due(place, due)
+        await make_due(place, due, "other")
+        await place.start()
+        [request_id] = await fired(place, 1)
+        assert (await place.client.request(request_id).state()).trigger == "schedule:other"
+
+        async def waits() -> object:
+            return await told(place, "schedule_waits")
+
+        [waiting] = await until(waits)
+        assert (waiting["schedule"], waiting["reason"]) == ("nightly", "broken")
+        score = float(await place.store.call("ZSCORE", f"{keys.anchor}:due", "nightly"))
+        assert score > await now_ms(place) + 30_000

@@ -250,7 +250,7 @@ def act(body: dict[str, Any]) -> str:
     """What somebody did to the runtime itself, as one line; empty for any other record."""
     if not isinstance(body.get("action"), str):
         return ""
-    about = [str(body[name]) for name in ("target", "flow", "digest") if body.get(name)]
+    about = [str(body[name]) for name in ("target", "flow", "schedule", "digest") if body.get(name)]
     # A digest is long: enough of it to tell two apart.
     what = " ".join([body["action"], *(one[:19] if one.startswith("sha256:") else one for one in about)])
     by = f" by {body['by']}" if body.get("by") else ""
@@ -260,6 +260,10 @@ def act(body: dict[str, Any]) -> str:
 def _gist(body: dict[str, Any]) -> str:
     if done := act(body):
         return done
+    if body.get("trigger"):
+        due = f" for {shown(body['nominal_ms'])}" if body.get("nominal_ms") else ""
+        why = f": {body['reason']}" if body.get("reason") else ""
+        return f"{body['trigger']}{due}{why}"
     denied = [d for d in body.get("decisions") or () if isinstance(d, dict) and not d.get("allow")]
     data = (body.get("event") or {}).get("data") if isinstance(body.get("event"), dict) else None
     response = (data or {}).get("response")

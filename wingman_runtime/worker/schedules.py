@@ -109,7 +109,12 @@ async def _one(store: Store, name: str, rules: AdmissionRules, worker: str) -> N
     if step is None:
         return
     if step.skip:
-        record = {"to_ms": step.skip_to_ms, "catch_up": schedule.catch_up, "worker": worker}
+        due, following = _moment(seen.due_ms), _moment(step.skip_to_ms)
+        record = {
+            "to_ms": step.skip_to_ms,
+            "worker": worker,
+            "reason": f"was due {due}, next {following}, catch_up {schedule.catch_up}",
+        }
         await schedules.skip(store, name, due_ms=seen.due_ms, following_ms=step.skip_to_ms, record=record)
         return
     event = _event(name, schedule, admission.due_request_id(name, step.fire_ms, seen.salt))
@@ -138,6 +143,10 @@ async def _one(store: Store, name: str, rules: AdmissionRules, worker: str) -> N
 async def _later(store: Store, name: str, due_ms: int, error: WingmanError) -> None:
     if await schedules.wait(store, name, due_ms=due_ms, again_ms=_AGAIN_MS, reason=error.message):
         _LOG.warning("a schedule waits", schedule=name, reason=error.message)
+
+
+def _moment(at_ms: int | None) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds") if at_ms else "never"
 
 
 def _event(name: str, schedule: Schedule, request_id: str) -> Event[UserRequestReceived]:

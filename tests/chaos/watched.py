@@ -1,6 +1,6 @@
 """A primary, a replica and a sentinel of Debian's Redis, each with a login of its own; for failovers.
 
-The application is an ACL user of the servers; the sentinel has a password of its own. The link of primary and
+The application is an ACL user of the servers; the sentinel has a password of its own. The link of primary
 and replica can be stalled: the replica lives on, answers, is fit to be promoted, and hears of nothing new.
 """
 
@@ -65,7 +65,7 @@ class Node:
             RedisError: it does not answer, or with an error.
         """
         with Redis(port=self.port, password=self.password, socket_timeout=2.0, protocol=2) as client:
-            return client.execute_command(*words)  # type: ignore[no-untyped-call]
+            return client.execute_command(*words)
 
     def answers(self) -> bool:
         try:
@@ -117,7 +117,7 @@ class Watched:
     def _told(self, node: Node) -> bytes:
         with Redis(port=node.port, password=node.password, socket_timeout=2.0, protocol=2) as client:
             client.set_response_callback("INFO", lambda reply, **_: reply)
-            reply = client.execute_command("INFO", "replication")  # type: ignore[no-untyped-call]
+            reply = client.execute_command("INFO", "replication")
             assert isinstance(reply, bytes)
             return reply
 

@@ -29,8 +29,8 @@ from wingman_runtime.worker.worker import WorkerTimes
 
 SENT = ("evalsha", "eval", "xreadgroup", "xread", "xgroup|create", "client|setname")
 """What a worker sends; the rest of what a server counts is done by scripts."""
-BUSY = 60
-"""Commands a second that one worker may send while it cannot work."""
+BUSY = 120
+"""Commands a second that a worker of nine agents may send while it cannot work, with those of reconnecting."""
 
 
 @dataclass

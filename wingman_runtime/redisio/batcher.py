@@ -14,6 +14,7 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from wingman_runtime.errors import UnconfirmedError
 from wingman_runtime.redisio.faults import translate
+from wingman_runtime.redisio.pipeline import pipelined
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -114,12 +115,10 @@ class Batcher:
             if len(calls) == 1 and quorum is None:
                 replies = [await self._client.execute_command(*calls[0].command)]  # type: ignore[no-untyped-call]
             else:
-                pipeline = self._client.pipeline(transaction=False)
-                for command, _ in calls:
-                    pipeline.execute_command(*command)
+                commands = [command for command, _ in calls]
                 if quorum is not None:
-                    pipeline.execute_command(*quorum.command)
-                replies = await pipeline.execute(raise_on_error=False)
+                    commands.append(quorum.command)
+                replies = await pipelined(self._client, commands)
             missing = quorum.shortfall(replies.pop()) if quorum is not None else None
         except BaseException as error:
             # One failure of the connection is everybody's; who may retry is the caller's to know.

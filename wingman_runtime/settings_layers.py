@@ -81,8 +81,18 @@ class Layers:
                 self.problems.append(ConfigError(f"unknown setting {dotted!r}", where=where, hint=hint))
             elif value is not None:
                 self.sources[dotted] = where
-                kept[key] = self._kept(value, path) if isinstance(value, Mapping) else value
+                group_here = isinstance(value, Mapping) and dotted in groups
+                kept[key] = self._kept(value, path) if group_here else value
+                if not group_here:
+                    self._placed(value, path)
         return kept
+
+    def _placed(self, value: Any, path: tuple[str, ...]) -> None:
+        """Where the parts of a setting stand whose names are free, such as those of tenants."""
+        if isinstance(value, Mapping):
+            for key, part in value.items():
+                self.sources[".".join((*path, str(key)))] = self.located.where(*path, key)
+                self._placed(part, (*path, key))
 
     def _from_environment(self, settings: type[BaseSettings]) -> dict[str, Any]:
         names = {env_name(path): path for path in self.known}

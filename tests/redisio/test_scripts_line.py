@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
@@ -234,7 +235,7 @@ class Fleet:
         worker, entry = self.hands.pop(self.chance.randrange(len(self.hands)))
         ends = {"rollback": "Compensated", "audit": "Stamped"}
         event = ends.get(entry.agent) or self.chance.choice(("Finished", "Finished", "Refused", "Broke"))
-        fields = {"outcome": "failed"} if event == "Compensated" else {}
+        fields: dict[str, Any] = {"outcome": "failed"} if event == "Compensated" else {}
         result = done(entry, emission(entry, event, **fields))
         if entry.agent == "dispatcher":
             result = forwarded(entry)

@@ -43,13 +43,11 @@ def submit(
     ordering_key: Annotated[
         str, Parameter(help="Begin once every earlier request of this key has ended, e.g. customer-7.")
     ] = "",
-    ordering_key: Annotated[
-        str, Parameter(help="Begin once every earlier request of this key has ended, e.g. customer-7.")
-    ] = "",
     at: Annotated[
         str, Parameter(help="Begin then: 2026-01-31T06:00 (local, or with an offset), 06:00.")
     ] = "",
     in_: Annotated[str, Parameter(name="--in", help="Begin so much later: 30s, 10m, 2h, 1d.")] = "",
+    patience: Annotated[float, Parameter(help="Seconds to ask again while admission is closed.")] = 0.0,
     wait: Annotated[float | None, Parameter(help="Wait so many seconds for the outcome.")] = None,
     common: Common = DEFAULT,
 ) -> int:
@@ -60,7 +58,6 @@ def submit(
         wingman submit note.write -p title=hello -p body=hi --as alice --wait 10
         wingman submit page.publish --params @page.json --key page-42 --json
         wingman submit note.write -p title=hello --in 10m
-        wingman submit note.write -p title=hello --ordering-key customer-7
         wingman submit note.write -p title=hello --ordering-key customer-7
     """
     given = parameters(param, params)
@@ -79,7 +76,7 @@ def submit(
             flow=flow,
             idempotency_key=key or None,
             ordering_key=ordering_key,
-            ordering_key=ordering_key,
+            patience=patience,
             at=upcoming(at, "--at") if at else None,
             delay=duration(in_, "--in") if in_ else None,
         )
@@ -114,8 +111,6 @@ def submit(
 
 async def _say_what_holds(client: Client, request_id: str) -> None:
     """What a request may wait for beside its approval: nobody working, or somebody holding it back."""
-    if (place := await client.request(request_id).place()) is not None and place.waits_for:
-        note(f"it {place}, for the ordering key {place.ordering_key}")
     if (place := await client.request(request_id).place()) is not None and place.waits_for:
         note(f"it {place}, for the ordering key {place.ordering_key}")
     seen = await client.status()

@@ -27,8 +27,8 @@ from pydantic import SecretStr
 from wingman_runtime.client.dead import DeadLetters
 from wingman_runtime.client.door import Door
 from wingman_runtime.client.envelope import letter_of, ordered_by, plain_of, work_of
-from wingman_runtime.client.later import start_of, told_start
 from wingman_runtime.client.interrupt import Interrupts
+from wingman_runtime.client.later import start_of, told_start
 from wingman_runtime.client.request import Request, request_event
 from wingman_runtime.client.schedules import Schedules
 from wingman_runtime.client.status import Status, read_status
@@ -130,6 +130,7 @@ class Client(Interrupts):
         ordering_key: str = "",
         at: datetime | None = None,
         delay: timedelta | float | None = None,
+        patience: float = 0.0,
     ) -> Request:
         """Submit a request; returns once it is admitted, which survives a power cut.
 
@@ -145,6 +146,7 @@ class Client(Interrupts):
                 it ended; until then it waits in line, is open, and can be cancelled.
             at: begin then, by the server's clock; until then it is open, and can be cancelled.
             delay: begin so much later, in seconds.
+            patience: while admission is closed ask again, when it says so, for so many seconds.
 
         Raises:
             ContractError: the request does not fit; ``where`` is the path.
@@ -166,9 +168,7 @@ class Client(Interrupts):
         # A key's requests meet in one partition, so that one script can decide; those of a line come first.
         meeting = ordering_key or idempotency_key
         partition = (
-            self.store.partition_for(tenant, meeting)
-            if meeting
-            else random.randrange(self.store.partitions)  # noqa: S311 - spread, not secrecy
+            self.store.partition_for(tenant, meeting) if meeting else random.randrange(self.store.partitions)  # noqa: S311 - spread, not secrecy
         )
         body = plain_of(work)
         size = len(canonical(body))
@@ -193,7 +193,9 @@ class Client(Interrupts):
                 derive("key", tenant, idempotency_key, *ordered),
                 digest({"actor": who, "flow": flow, "request": body, **told_start(start)}),
             )
-        admitted = await self.door.hand_in(event, idempotency=key, start=start, order=ordering_key)
+        admitted = await self.door.hand_in(
+            event, idempotency=key, start=start, order=ordering_key, patience=patience
+        )
         return Request(self, admitted)
 
     @property

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
@@ -15,6 +16,8 @@ from wingman_runtime.errors import AdmissionClosedError, BackendUnreachableError
 from wingman_runtime.redisio import admission, counts
 from wingman_runtime.redisio.store import Store
 from wingman_runtime.settings import Settings
+
+_T = TypeVar("_T")
 
 _RETRY_FOR = 15.0
 _FIRST_WAIT = 0.1
@@ -34,12 +37,15 @@ class Door:
         self._rules = admission.rules_of(settings)
         self._memory_seen: tuple[float, int, int] = (0.0, 0, 0)
 
-    async def hand_in(self, event: Event[UserRequestReceived], **how: Any) -> str:
+    async def hand_in(self, event: Event[UserRequestReceived], *, patience: float = 0.0, **how: Any) -> str:
         """Admit; returns the request's id.
 
         Args:
+            patience: seconds to wait for a closed door to open.
             how: as for `redisio.admission.admit`, which says what is raised.
         """
+        if patience > 0:
+            return await _patiently(lambda: self.hand_in(event, **how), patience)
         began = time.monotonic()
         try:
             await self._check_memory()
@@ -80,3 +86,17 @@ class Door:
             self._memory_seen = (now, *self._memory_seen[1:])
             self._memory_seen = (now, *await counts.memory(self._store))
         return self._memory_seen[1:]
+
+
+async def _patiently(hand_in: Callable[[], Awaitable[_T]], seconds: float) -> _T:
+    """Ask again whenever the door says to, for as long as is left."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return await hand_in()
+        except AdmissionClosedError as error:
+            left = end - time.monotonic()
+            if left < error.retry_after:
+                raise
+            # Those who wait for the same moment come one after the other.
+            await asyncio.sleep(min(left, error.retry_after * random.uniform(1.0, 1.1)))  # noqa: S311 - jitter

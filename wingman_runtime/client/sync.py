@@ -70,6 +70,7 @@ class SyncClient:
         ordering_key: str = "",
         at: datetime | None = None,
         delay: timedelta | float | None = None,
+        patience: float = 0.0,
     ) -> SyncRequest:
         """See `Client.submit`."""
         submitted = self._run(
@@ -85,6 +86,7 @@ class SyncClient:
                 ordering_key=ordering_key,
                 at=at,
                 delay=delay,
+                patience=patience,
             )
         )
         return SyncRequest(self, submitted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import orjson
@@ -14,10 +14,12 @@ from wingman_runtime.contracts.event import Event
 from wingman_runtime.contracts.events import UserRequestReceived
 from wingman_runtime.contracts.ids import partition_of
 from wingman_runtime.errors import AdmissionClosedError, ConflictError, ContractError, UsageError
-from wingman_runtime.redisio.dead import Act
 from wingman_runtime.redisio import line
+from wingman_runtime.redisio.dead import Act
 from wingman_runtime.redisio.store import Store, text
+from wingman_runtime.redisio.tenants import Tenant
 from wingman_runtime.settings import Settings
+from wingman_runtime.settings_admission import TenantLimits
 
 SCHEDULES_IN = 0
 """The partition that holds the schedules and what they hand in: one script moves both."""
@@ -43,6 +45,7 @@ class ReplayRefusedError(ConflictError):
 class AdmissionRules:
     """Limits and times that admission applies; times in milliseconds.
 
+    ``tenants``: the limits of a tenant, and where they stand in the settings.
     ``line``: requests that may wait behind the one under way of their ordering key. ``memory_share``: of
     the server's maxmemory; looked at every ``memory_check_ms`` by each store.
     """
@@ -50,6 +53,7 @@ class AdmissionRules:
     inbox_lag: int = 100_000
     recorder_lag: int = 50_000
     line: int = 1000
+    tenants: Callable[[str], tuple[str, TenantLimits]] = lambda name: (name, TenantLimits())
     retry_after: float = 1.0
     deadline_ms: int = 604_800_000
     state_ttl_ms: int = 604_800_000
@@ -109,6 +113,7 @@ def rules_of(settings: Settings) -> AdmissionRules:
         inbox_lag=settings.admission.inbox_lag,
         recorder_lag=settings.admission.recorder_lag,
         line=settings.admission.line,
+        tenants=settings.admission.of_tenant,
         retry_after=settings.admission.retry_after,
         deadline_ms=int(times.request * 1000),
         state_ttl_ms=int(times.state_ttl * 1000),
@@ -174,6 +179,7 @@ async def admit(
             f"the server's memory is used past {rules.memory_share:.0%} of maxmemory",
             retry_after=rules.retry_after,
         )
+    tenant = Tenant(event.tenant, *rules.tenants(event.tenant), store.partitions)
     header: dict[str, object] = {
         "r": event.subject,
         "ev": event.id,
@@ -187,6 +193,7 @@ async def admit(
         "idem_ttl": rules.idempotency_ttl_ms,
         "inbox_lag": rules.inbox_lag,
         "recorder_lag": rules.recorder_lag,
+        "tenant_limits": tenant.header(),
     }
     if idempotency is not None:
         header["idem"], header["digest"] = idempotency
@@ -228,6 +235,14 @@ async def admit(
             f"no flow named {event.flow!r} is active",
             hint="start a worker of the project that has it, or see `wingman flow check`",
         )
+    raise _closed(verdict, detail, rules, tenant, order)
+
+
+def _closed(
+    verdict: str, detail: str, rules: AdmissionRules, tenant: Tenant, order: str
+) -> AdmissionClosedError:
+    if verdict.startswith("tenant_"):
+        return tenant.closed(verdict, detail, rules.retry_after)
     reasons = {
         "halted": f"admission is halted: {detail}",
         "recorder_lag": f"{detail} log records are not in the audit store yet",
@@ -237,4 +252,4 @@ async def admit(
             f"the limit is {rules.line} (admission.line)"
         ),
     }
-    raise AdmissionClosedError(reasons[verdict], retry_after=rules.retry_after)
+    return AdmissionClosedError(reasons[verdict], retry_after=rules.retry_after)

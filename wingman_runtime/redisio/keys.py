@@ -30,6 +30,8 @@ derive the rest from it (docs/adr/0003).
     P:ended              zset   state_ttl            scripts  ended requests by when state goes (ms)
     P:idem:<sha>         string idempotency_ttl      admit    ``digest request_id``
     P:line:<sha>         list   until all ended       scripts  open requests of an ordering key, in order
+    P:tenants            hash   while any is open     scripts  tenant -> its open requests
+    P:rate:<sha>         string until it is full      admit    a tenant's bucket: when it is full again (ms)
     P:timers             zset   until due            scripts  delayed deliveries by due time (ms)
     P:timer              hash   until due            scripts  timer id -> entry fields (JSON)
     P:schedules          hash   until dropped        schedule name -> definition (JSON); in partition 0 only
@@ -144,6 +146,10 @@ class Keys:
     @property
     def ended(self) -> str:
         return f"{self.anchor}:ended"
+
+    @property
+    def tenants(self) -> str:
+        return f"{self.anchor}:tenants"
 
     def line(self, name: str) -> str:
         return f"{self.anchor}:line:{name}"

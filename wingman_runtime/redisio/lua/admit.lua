@@ -32,7 +32,7 @@ for agent in string.gmatch(call('HGET', P .. ':flow:' .. flow, '@agents') or '',
   lag = call('XLEN', inbox(agent)) + call('XLEN', P .. ':parked:' .. agent)
   if lag >= H.inbox_lag then return { 'inbox_lag', lag .. ' in ' .. agent } end
 end
-local full = line_full(H)
+local full = line_full(H) or tenant_refused(H)
 if full then return full end
 local start = math.max(now, H.start or 0, now + (H.delay or 0))
 local deadline = start + H.deadline
@@ -41,6 +41,7 @@ call('HSET', reqkey(H.r), 'flow', flow, 'flow_name', H.flow, 'tenant', H.tenant,
   'deadline', deadline, 'ttl', H.ttl)
 if H.trigger then call('HSET', reqkey(H.r), 'trigger', H.trigger, 'nominal', H.nominal) end
 call('ZADD', P .. ':open', deadline, H.r)
+call('HINCRBY', P .. ':tenants', H.tenant, 1)
 if H.idem then
   call('SET', P .. ':idem:' .. H.idem, H.digest .. ' ' .. H.r, 'PX', H.idem_ttl + start - now)
 end

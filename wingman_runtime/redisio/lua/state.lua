@@ -72,6 +72,7 @@ local function finish(s, outcome, final)
   call('XADD', P .. ':outcomes', '*', 'r', s.req, 'o', outcome)
   for id in string.gmatch(s.aprs, '[^,]+') do call('PEXPIRE', P .. ':apr:' .. id, s.ttl) end
   leave_line(s.req)
+  tenant_left(s.tenant)
 end
 
 -- State, receipts, log and effects go together, once the last write of the script is done.

@@ -43,6 +43,9 @@ def submit(
     ordering_key: Annotated[
         str, Parameter(help="Begin once every earlier request of this key has ended, e.g. customer-7.")
     ] = "",
+    ordering_key: Annotated[
+        str, Parameter(help="Begin once every earlier request of this key has ended, e.g. customer-7.")
+    ] = "",
     at: Annotated[
         str, Parameter(help="Begin then: 2026-01-31T06:00 (local, or with an offset), 06:00.")
     ] = "",
@@ -58,6 +61,7 @@ def submit(
         wingman submit note.write -p title=hello -p body=hi --as alice --wait 10
         wingman submit page.publish --params @page.json --key page-42 --json
         wingman submit note.write -p title=hello --in 10m
+        wingman submit note.write -p title=hello --ordering-key customer-7
         wingman submit note.write -p title=hello --ordering-key customer-7
     """
     given = parameters(param, params)
@@ -75,6 +79,7 @@ def submit(
             tenant=tenant or settings.tenant,
             flow=flow,
             idempotency_key=key or None,
+            ordering_key=ordering_key,
             ordering_key=ordering_key,
             patience=patience,
             at=upcoming(at, "--at") if at else None,
@@ -111,6 +116,8 @@ def submit(
 
 async def _say_what_holds(client: Client, request_id: str) -> None:
     """What a request may wait for beside its approval: nobody working, or somebody holding it back."""
+    if (place := await client.request(request_id).place()) is not None and place.waits_for:
+        note(f"it {place}, for the ordering key {place.ordering_key}")
     if (place := await client.request(request_id).place()) is not None and place.waits_for:
         note(f"it {place}, for the ordering key {place.ordering_key}")
     seen = await client.status()

@@ -138,7 +138,7 @@ class Scripts(RuleBasedStateMachine):
     def cancel(self, data: st.DataObject, late: bool) -> None:
         request_id = data.draw(st.sampled_from(sorted(self.requests)))
         kind = self.run((self.house.expire if late else self.house.cancel)(request_id))
-        assert kind in ("posted", "decided", "ended")
+        assert kind in ("posted", "duplicate", "decided", "ended")
         assert (kind == "ended") == (request_id in self.outcomes)
 
     # Three workers

@@ -12,7 +12,9 @@ import orjson
 import pytest
 
 from tests.worker.projects import REFERENCE, Site, load, site, until
-from wingman_runtime.errors import AdmissionClosedError
+from wingman_runtime.contracts.work import EffectStatus
+from wingman_runtime.errors import AdmissionClosedError, ConflictError
+from wingman_runtime.redisio.effects import RedisEffects
 from wingman_runtime.redisio.log import whole
 
 MANY = 1000
@@ -95,6 +97,13 @@ async def intents(place: Site, partition: int = 0) -> list[tuple[int, str]]:
             body = orjson.loads(whole(row[b"b"], row[b"e"]))
             found.append((int(row[b"n"]), body["effect"]["effect_id"]))
     return found
+
+
+async def reached(root: Path, count: int) -> None:
+    async def enough() -> bool:
+        return len(calls(root)) >= count
+
+    await until(enough)
 
 
 async def flying(place: Site, count: int) -> None:
@@ -194,3 +203,66 @@ async def test_a_halt_of_something_else_lists_nothing(tmp_path: Path, valkey_url
             assert (held.in_flight, held.drained) == ((), True)
         (root / "gate").unlink()
         assert (await request.result(20)).outcome == "completed"
+
+
+async def test_a_request_cancelled_under_a_halt_is_undone_if_compensations_may_run(
+    tmp_path: Path, valkey_url: str
+) -> None:
+    """What was in flight is waited for, then all of it is undone, newest first, while everything else is
+    held; the outcome is stamped after the resume.
+    """
+    root = project(tmp_path / "p")
+    async with site(load(root, valkey_url)) as place:
+        request = await put(place, "quick-1", "slow-2", "quick-3")
+        waiting = await put(place, "slow-4")
+        await reached(root, 3)
+        held = await place.client.halt("all", reason="a test", compensate=True)
+        assert held.rule.mode == "halt_compensate"
+        await request.cancel(reason="a mistake", by="alice")
+        await request.cancel(reason="a mistake", by="alice")
+        assert calls(root, "take") == []
+        (root / "gate").unlink()
+
+        async def decided() -> bool:
+            return (await request.state()).decided == "cancelled"
+
+        await until(decided)
+        effects = [e for e in await RedisEffects(place.store).of_request(request.id) if e.kind == "apply"]
+        assert [effect.status for effect in effects] == [EffectStatus.COMPENSATED] * 2
+        undone = [e for e in await RedisEffects(place.store).of_request(request.id) if e.kind != "apply"]
+        assert [effect.undoes for effect in undone] == [effect.effect_id for effect in reversed(effects)]
+        assert not (await request.state()).ended
+        assert len(calls(root)) == 3
+        await place.client.resume("all", reason="a test")
+        assert (await request.result(20)).outcome == "cancelled"
+        assert (await waiting.result(20)).outcome == "completed"
+        assert len(calls(root)) == 3
+        with pytest.raises(ConflictError, match="cancelled"):
+            await request.cancel(reason="again", by="alice")
+
+
+async def test_a_whole_halt_holds_compensations_too(tmp_path: Path, valkey_url: str) -> None:
+    """Cancelled under a halt, nothing is undone before the resume; changing the halt lets it be undone."""
+    root = project(tmp_path / "p")
+    async with site(load(root, valkey_url)) as place:
+        request = await put(place, "quick-1", "slow-2")
+        await reached(root, 2)
+        await place.client.halt("tenant:demo", reason="a test")
+        await request.cancel(reason="a mistake", by="alice")
+        (root / "gate").unlink()
+
+        async def drained() -> bool:
+            status = await place.client.status()
+            return not status.in_flight and all(agent.pending == 0 for agent in status.agents)
+
+        await until(drained)
+        assert calls(root, "take") == []
+        assert (await request.state()).decided == ""
+        await place.client.halt("tenant:demo", reason="undo it", compensate=True)
+
+        async def undone() -> bool:
+            return len(calls(root, "take")) == 2
+
+        await until(undone)
+        await place.client.resume("tenant:demo", reason="a test")
+        assert (await request.result(20)).outcome == "cancelled"

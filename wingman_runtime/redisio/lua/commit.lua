@@ -154,6 +154,13 @@ local function write_eager(head)
   end
 end
 
+-- Whether what a worker would park is a step that will never go on, and that rollback waits for.
+local function to_be_cut(m, f)
+  if step_of(m.r, m.ev, agent) ~= '@' .. m.e then return false end
+  local s = load(m.r)
+  return s and free_to_be_cut(s, agent, f) and not at_work(m.r)
+end
+
 local verdicts, acks = {}, {}
 for i, m in ipairs(H.msgs) do
   m.agent = agent
@@ -182,6 +189,13 @@ for i, m in ipairs(H.msgs) do
     local before = f and tonumber(f.n) or 0
     if m.d == 'done' then
       write_eager(m)
+    elseif m.d == 'park' and to_be_cut(m, f) then
+      local s = load(m.r)
+      touched[m.r] = s
+      append('cut', m.r, cjson.encode({ agent = agent, step = m.ev .. '>' .. agent, reason = 'not gone on with' }))
+      mark_step(m.r, m.ev, agent, 'cut')
+      s.open = s.open - 1
+      advance(s, nil)
     elseif m.d == 'park' then
       -- The rule may be gone since the worker saw it: nobody would come to fetch the entry then.
       if held(agent, f.ty or '', f.f or '', f.t or '', f.r or '', tonumber(f.ph)) then

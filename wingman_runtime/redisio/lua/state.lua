@@ -248,6 +248,39 @@ local function unstart(s)
   s.open = s.open - 1
 end
 
+-- Whether a tool may be at work for a request: an intent without an end, its deadline still to come.
+local function at_work(req)
+  if not call('HGET', reqkey(req), 'fxseq') then return false end
+  local flat = call('HGETALL', reqkey(req) .. ':fx')
+  for i = 1, #flat, 2 do
+    if string.sub(flat[i], -2) == ':m' then
+      local m = cjson.decode(flat[i + 1])
+      if m.st == 'intent' and now < m.dl then return true end
+    end
+  end
+  return false
+end
+
+-- Whether nothing but a halt that lets compensations through keeps a step of a request that settles: its commit
+-- would be cut, so that rollback can begin.
+local function free_to_be_cut(s, agent, f)
+  return s.phase > 0 and s.status ~= 'ended' and (tonumber(f.ph) or 0) == 0
+    and not held(agent, f.ty or '', f.f or '', f.t or '', s.req, 1)
+end
+
+-- Such steps that wait already go back before their agent, whose worker will have them cut.
+local function unpark_cut(s)
+  local flat = call('HGETALL', reqkey(s.req) .. ':steps')
+  for i = 1, #flat, 2 do
+    local agent, parked = string.match(flat[i], '>(.*)$'), string.match(flat[i + 1], '^@parked (.*)$')
+    local f = parked and entry_fields(P .. ':parked:' .. agent, parked)
+    if f and free_to_be_cut(s, agent, f) then
+      call('XDEL', P .. ':parked:' .. agent, parked)
+      requeue(agent, f, tonumber(f.n) or 0, flat[i + 1])
+    end
+  end
+end
+
 local function id_parts(id)
   local ms, seq = string.match(id, '^(%d+)-(%d+)$')
   return tonumber(ms) or 0, tonumber(seq) or 0

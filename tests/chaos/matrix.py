@@ -64,6 +64,7 @@ LAYOUTS: dict[str, Layout] = {
         for n in (1, 2)
     },
 }
+CRASH_FILE = "crash"
 _SENT = ("put", "set", "both", "fail", "yes")
 _DIES_WITHIN = 30.0
 _ENDS_WITHIN = 60.0
@@ -79,29 +80,39 @@ class Matrix:
     history: History | None = None
 
 
+def armed_house(where: Path, layout: Layout, **env: str) -> House:
+    """A house whose workers strike themselves at the point in its crash file."""
+    return House(
+        where,
+        random.Random(0),
+        layout=layout,
+        proxied=(),
+        settings={"times": "{agent_timeout: 5s, approval: 60s, claim_idle: 1s, grace: 2s, block: 200ms}"},
+        worker_env={ENV: str(where / CRASH_FILE), **env},
+        worker_module=("tests.chaos.crash_worker",),
+    )
+
+
+def arm(file: Path, line: str) -> None:
+    """Write the crash file, all of it at once."""
+    draft = file.with_suffix(".new")
+    draft.write_text(line)
+    draft.rename(file)
+
+
 async def run_matrix(
     where: Path, layout: str, points: tuple[str, ...] = POINTS, *, freeze: bool = False
 ) -> Matrix:
     """Run one layout in an empty directory through all points, and check it."""
-    found, file = Matrix(), where / "crash"
-    house = House(
-        where,
-        random.Random(0),
-        layout=LAYOUTS[layout],
-        proxied=(),
-        settings={"times": "{agent_timeout: 5s, approval: 60s, claim_idle: 1s, grace: 2s, block: 200ms}"},
-        worker_env={ENV: str(file)},
-        worker_module=("tests.chaos.crash_worker",),
-    )
+    found, file = Matrix(), where / CRASH_FILE
+    house = armed_house(where, LAYOUTS[layout])
     kinds = [kind for kind in KINDS if kind.name in _SENT]
     async with house.running():
         load = Load(house)
         async with load.opened():
             for point in points:
                 await house.faults_log.note(phase="struck", fault=point)
-                draft = file.with_suffix(".new")
-                draft.write_text(FREEZE + point if freeze else point)
-                draft.rename(file)
+                arm(file, FREEZE + point if freeze else point)
                 for kind in kinds:
                     await load.submitted(kind)
                 await until(lambda: not file.exists(), _DIES_WITHIN)

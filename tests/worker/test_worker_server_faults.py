@@ -22,6 +22,7 @@ from wingman_runtime import bootstrap
 from wingman_runtime.cli.alive import worker_problem
 from wingman_runtime.contracts.control import ControlMode, ControlRule, ControlTarget
 from wingman_runtime.errors import BackendRefusedError
+from wingman_runtime.project.load import Project
 from wingman_runtime.redisio import control, workers
 from wingman_runtime.redisio.embedded import EmbeddedServer, start_embedded
 from wingman_runtime.redisio.wire import ask, ask_bytes
@@ -30,7 +31,7 @@ from wingman_runtime.worker.worker import WorkerTimes
 SENT = ("evalsha", "eval", "xreadgroup", "xread", "xgroup|create", "client|setname")
 """What a worker sends; the rest of what a server counts is done by scripts."""
 BUSY = 120
-"""Commands a second that a worker of nine agents may send while it cannot work, with those of reconnecting."""
+"""Commands a second that a worker of nine agents may send while it cannot work; reconnecting counts twice."""
 
 
 @dataclass
@@ -223,3 +224,18 @@ async def test_a_halt_that_a_backup_forgot_stays_in_force(tmp_path: Path, machin
         assert await held()
         await place.start()  # it was never told
         assert (await request.result(10)).outcome == "completed"
+
+
+async def test_an_embedded_server_that_crashes_is_started_again(tmp_path: Path) -> None:
+    """Its owner notices, starts it on its data, and whoever waited goes on; at the end it is stopped."""
+    agent = Agent(COMPLETE, emits=["ExecutionComplete"])
+    root = write(tmp_path / "p", Spec({"work": agent}, {"UserRequestReceived": "work", **END}))
+    async with site(Project.find(root, times__block=0.2).load()) as place:
+        assert (await (await place.submit()).result(10)).outcome == "completed"
+        attached = start_embedded(root / ".wingman" / "redis")
+        assert not attached.owned
+        os.kill(attached.pid, signal.SIGKILL)
+        assert (await (await place.submit()).result(20)).outcome == "completed"
+        again = start_embedded(root / ".wingman" / "redis")
+        assert again.pid != attached.pid
+    assert not again.running

@@ -102,6 +102,11 @@ class EmbeddedServer:
         except (OSError, wire.ReplyError):
             return False
 
+    @property
+    def crashed(self) -> bool:
+        """Whether it was ours and has ended without being told to."""
+        return self._guardian is not None and self._guardian.poll() is not None
+
     def stop(self, timeout: float = 10.0) -> None:
         """Shut the server down cleanly and wait until it is gone.
 

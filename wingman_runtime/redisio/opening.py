@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+
+import structlog
 
 from wingman_runtime.errors import AdmissionClosedError, BackendError, WingmanError
 from wingman_runtime.redisio.batcher import Quorum
@@ -13,6 +16,9 @@ from wingman_runtime.redisio.connection import Backend, Tls, open_backend
 from wingman_runtime.redisio.embedded import EmbeddedServer, start_embedded
 from wingman_runtime.redisio.store import Store
 from wingman_runtime.settings import Settings
+
+_LOG = structlog.get_logger(__name__)
+_LOOK, _LONGEST_NAP, _STEADY = 0.5, 30.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +39,12 @@ async def connect(settings: Settings, *, readers: int = 64) -> AsyncIterator[Con
     Raises:
         BackendError: it cannot be reached or used, or is not durable though ``durability: strict``.
     """
-    redis = settings.redis
-    server = None
+    redis, embedded = settings.redis, None
     if redis.url is None:
-        # Zero is the server's own word for "no limit".
-        limit = str(settings.embedded.maxmemory)
-        server = await asyncio.to_thread(
-            start_embedded, settings.data_dir, maxmemory=limit, binary=settings.embedded.binary
-        )
+        embedded = _Embedded(settings)
+        await embedded.start()
     try:
-        backend = await _opened(settings, server, readers)
+        backend = await _opened(settings, embedded.server if embedded else None, readers)
         async with backend:
             store = Store(
                 backend.commands,
@@ -57,8 +59,62 @@ async def connect(settings: Settings, *, readers: int = 64) -> AsyncIterator[Con
                 error.where = error.where or backend.where
                 raise
     finally:
-        if server is not None and server.owned:
-            await server.astop()
+        if embedded is not None:
+            await embedded.stop()
+
+
+class _Embedded:
+    """The embedded server for as long as somebody is connected: one that crashes is started again.
+
+    By whoever started it. Its data and its socket are the same, so everybody who waits for it goes on.
+    """
+
+    server: EmbeddedServer
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._over = asyncio.Event()
+        self._keeping: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self.server = await self._started()
+        if self.server.owned:
+            self._keeping = asyncio.create_task(self._keep(), name="keeping the embedded server")
+
+    async def stop(self) -> None:
+        self._over.set()
+        if self._keeping is not None:
+            await self._keeping  # never cancelled: a server just being started would be nobody's
+        if self.server.owned:
+            await self.server.astop()
+
+    async def _started(self) -> EmbeddedServer:
+        # Zero is the server's own word for "no limit".
+        embedded = self._settings.embedded
+        limit = str(embedded.maxmemory)
+        return await asyncio.to_thread(
+            start_embedded, self._settings.data_dir, maxmemory=limit, binary=embedded.binary
+        )
+
+    async def _keep(self) -> None:
+        loop = asyncio.get_running_loop()
+        nap, since, crashed = _LOOK, loop.time(), False
+        while not self._over.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), nap if crashed else _LOOK)
+                return
+            if not crashed and not self.server.crashed:
+                continue
+            # One that ends of its own data must not be started as fast as it can end.
+            nap = _LOOK if loop.time() - since > _STEADY else min(nap * 2, _LONGEST_NAP)
+            since = loop.time()
+            _LOG.error("the embedded server ended: starting it again", log=str(self._settings.data_dir))
+            await self.server.astop()
+            try:
+                self.server, crashed = await self._started(), False
+            except WingmanError as error:
+                crashed = True
+                _LOG.error("the embedded server does not start", error=str(error), again_in_s=nap)
 
 
 async def _opened(settings: Settings, server: EmbeddedServer | None, readers: int) -> Backend:

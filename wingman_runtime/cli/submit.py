@@ -43,9 +43,6 @@ def submit(
     ordering_key: Annotated[
         str, Parameter(help="Begin once every earlier request of this key has ended, e.g. customer-7.")
     ] = "",
-    ordering_key: Annotated[
-        str, Parameter(help="Begin once every earlier request of this key has ended, e.g. customer-7.")
-    ] = "",
     at: Annotated[
         str, Parameter(help="Begin then: 2026-01-31T06:00 (local, or with an offset), 06:00.")
     ] = "",
@@ -79,7 +76,6 @@ def submit(
             tenant=tenant or settings.tenant,
             flow=flow,
             idempotency_key=key or None,
-            ordering_key=ordering_key,
             ordering_key=ordering_key,
             patience=patience,
             at=upcoming(at, "--at") if at else None,
@@ -116,8 +112,6 @@ def submit(
 
 async def _say_what_holds(client: Client, request_id: str) -> None:
     """What a request may wait for beside its approval: nobody working, or somebody holding it back."""
-    if (place := await client.request(request_id).place()) is not None and place.waits_for:
-        note(f"it {place}, for the ordering key {place.ordering_key}")
     if (place := await client.request(request_id).place()) is not None and place.waits_for:
         note(f"it {place}, for the ordering key {place.ordering_key}")
     seen = await client.status()

@@ -11,14 +11,13 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Mapping
-from pathlib import Path
 
 import structlog
 import uvloop
 
 from benchmarks.contestant import WrongAnswerError
 from benchmarks.ours import Ours, ours
+from benchmarks.processes import resident
 from benchmarks.server import fresh_server
 
 UNDER_WAY = 300
@@ -29,15 +28,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--requests", type=int, default=200_000, help="in all (200000)")
     parser.add_argument("--first", type=int, default=20_000, help="after so many it is read first (20000)")
     return parser.parse_args()
-
-
-def _resident(processes: Mapping[str, int]) -> dict[str, float]:
-    """Megabytes of resident memory by role."""
-    found = {}
-    for role, pid in processes.items():
-        status = Path(f"/proc/{pid}/status").read_text()
-        found[role] = int(status.partition("VmRSS:")[2].split()[0]) / 1024
-    return found
 
 
 async def _through(contestant: Ours, count: int) -> None:
@@ -63,7 +53,7 @@ async def _measured(wanted: argparse.Namespace) -> None:
                 await _through(contestant, part)
                 done += part
                 rate = part / (time.perf_counter() - began)
-                now = _resident(contestant.processes)
+                now = resident(contestant.processes)
                 for role, size in now.items():
                     ratio = f"  {size / before[role]:.2f} times" if role in before else ""
                     print(f"{done:7d} requests  {role:9s} {size:8.1f} MB{ratio}")

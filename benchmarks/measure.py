@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from contextlib import AbstractAsyncContextManager
@@ -13,6 +12,7 @@ from benchmarks.contestant import Contestant
 from benchmarks.load import all_at_once, one_at_a_time, steadily
 from benchmarks.ours import ours
 from benchmarks.peer import peer
+from benchmarks.processes import processor
 from benchmarks.server import fresh_server
 from wingman_runtime.redisio.embedded import EmbeddedServer
 
@@ -75,12 +75,4 @@ def _percentiles(seconds: list[float]) -> tuple[float, float]:
 
 def _cpu(contestant: Contestant) -> dict[str, float]:
     """Seconds of processor time by role so far; only this process where there is no /proc."""
-    spent = {"client": time.process_time()}
-    for role, pid in contestant.processes.items():
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            spent[role] = 0.0
-        else:
-            spent[role] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return spent
+    return {"client": time.process_time(), **processor(contestant.processes)}

@@ -96,7 +96,8 @@ class Ours:
             return int(store.execute("SELECT max(n) FROM heads WHERE partition = 0").fetchone()[0] or 0)
 
 
-def _project(room: Path) -> Path:
+def write_project(room: Path, server: EmbeddedServer, more: str = "") -> Path:
+    """The reference project with the one tool, set to this server; ``more``: further settings. Its folder."""
     root = room / "project"
     for name in ("config", "policies", "tools"):
         shutil.copytree(ROOT / name, root / name)
@@ -104,15 +105,15 @@ def _project(room: Path) -> Path:
     (root / "config" / "plans" / "bench.echo.yaml").write_text(_PLAN)
     with (root / "config" / "scopes.yaml").open("a") as scopes:
         scopes.write(_SCOPE)
+    with (root / "config" / "wingman.yaml").open("a") as settings:
+        settings.write(f"redis: {{url: '{server.url}'}}\n{more}")
     return root
 
 
 @asynccontextmanager
 async def ours(server: EmbeddedServer, room: Path, workers: int, more: str = "") -> AsyncIterator[Ours]:
     """Our runtime with so many worker processes and a recorder, ready to work; ``more``: further settings."""
-    root = _project(room)
-    with (root / "config" / "wingman.yaml").open("a") as settings_file:
-        settings_file.write(f"redis: {{url: '{server.url}'}}\n{more}")
+    root = write_project(room, server, more)
     project = Project.find(root).load()
     settings = project.settings
     store = settings.audit_store

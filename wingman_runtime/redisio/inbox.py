@@ -92,13 +92,27 @@ async def release(store: Store, partition: int, agent: str, worker: str, entries
 
 
 async def reclaim(
-    store: Store, partition: int, agent: str, worker: str, *, idle_ms: int, count: int, own: bool = False
+    store: Store,
+    partition: int,
+    agent: str,
+    worker: str,
+    *,
+    idle_ms: int,
+    count: int,
+    own: bool = False,
+    attempts: int = 0,
+    suspects: bool | None = None,
 ) -> list[Entry]:
     """Take over entries that have been idle for ``idle_ms``; each counts one more delivery.
 
-    With ``own`` also those pending to ``worker`` itself: for a caller that renews whatever it has in hand.
+    Args:
+        own: also those pending to ``worker`` itself: for a caller that renews whatever it has in hand.
+        attempts: deliveries an entry may have.
+        suspects: only entries that two workers had in hand when they ended, or that have one delivery left;
+            False: none of these.
     """
-    rows = await store.run("claims", partition, "reclaim", agent, worker, idle_ms, count, int(own))
+    how = (idle_ms, count, int(own), attempts, "" if suspects is None else int(suspects))
+    rows = await store.run("claims", partition, "reclaim", agent, worker, *how)
     return [_entry(partition, agent, entry_id, fields, int(times)) for entry_id, times, fields in rows]
 
 

@@ -110,6 +110,11 @@ class Desk:
         known = self._prompt.get(event_type, False)
         return known and not self._manifest.performs and self._manifest.retry.attempts > 1
 
+    @property
+    def attempts(self) -> int:
+        """Deliveries an event may have."""
+        return self._manifest.retry.attempts
+
     async def work(
         self, entry: Entry, *, early: bool = False, foreseen: Outcome | None = None
     ) -> Finished | None:

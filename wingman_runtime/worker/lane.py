@@ -4,6 +4,8 @@
 2. Work on each entry in a task of its own, so a slow one holds up nobody.
 3. File what has *finished*, whatever was fetched with it, in one commit per batch.
 4. Keep hold of long work (renew), take over what others left (reclaim), find what a lost reply hid (mine).
+   What was in hand at the end of worker after worker is taken over alone: if it is what ended them, it ends
+   nobody else's work with it.
 5. On the way out: finish within the grace, then give the rest back uncounted.
 
 The server being away is nothing an entry should suffer for: the lane waits, asks again, and keeps its claims.
@@ -81,6 +83,7 @@ class Lane:
     Args:
         seen_epoch: told the control epoch that each commit answers, so that a change is noticed at once.
         eager: answers what follows from an answer at once.
+        alone: of the worker: whoever holds it has the one suspect.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class Lane:
         control: Callable[[], ControlRecord],
         seen_epoch: Callable[[int], None],
         eager: Eager,
+        alone: asyncio.Lock,
     ) -> None:
         self.agent = agent
         self.partition = partition
@@ -109,6 +113,7 @@ class Lane:
         self._control = control
         self._seen_epoch = seen_epoch
         self._eager = eager
+        self._alone = alone
         self._in_hand: dict[str, InHand] = {}
         self._finished: deque[Finished] = deque()
         self._ready = asyncio.Event()
@@ -130,6 +135,7 @@ class Lane:
         loops = [
             asyncio.create_task(self._fetching(), name=f"fetching {self.agent}"),
             asyncio.create_task(self._keeping(), name=f"keeping {self.agent}"),
+            asyncio.create_task(self._suspecting(), name=f"suspecting {self.agent}"),
         ]
         stopped = asyncio.create_task(stop.wait())
         try:
@@ -304,10 +310,9 @@ class Lane:
         self._freed.set()
 
     async def _keeping(self) -> None:
-        """Renew, reclaim, and look for what a lost reply hid; often enough for the idle time."""
-        pause = min(max(self._limits.claim_idle / 4, 0.1), 5.0)
+        """Renew, reclaim, and look for what a lost reply hid."""
         while not self._stopping:
-            await asyncio.sleep(pause)
+            await asyncio.sleep(self._pause)
             try:
                 await self._renew()
                 await self._reclaim()
@@ -329,24 +334,48 @@ class Lane:
                     held.task.cancel()
                 self._drop(held.entry.entry_id)
 
-    async def _reclaim(self) -> None:
+    async def _suspecting(self) -> None:
+        """Take over what may have ended its workers, one entry at a time in the whole worker."""
+        while not self._stopping:
+            await asyncio.sleep(self._pause)
+            try:
+                async with self._alone:
+                    while not self._stopping and (taken := await self._reclaim(suspects=True)):
+                        while taken in self._in_hand:
+                            self._freed.clear()
+                            await self._freed.wait()
+            except Exception as error:
+                _LOG.warning("suspects not taken over", agent=self.agent, error=str(error))
+
+    @property
+    def _pause(self) -> float:
+        """Seconds between two looks at what was left behind; often enough for the idle time."""
+        return min(max(self._limits.claim_idle / 4, 0.1), 5.0)
+
+    async def _reclaim(self, *, suspects: bool = False) -> str:
+        """Returns the last entry taken over, or nothing."""
         free = min(self._limits.slots - len(self._in_hand), self._limits.batch)
         if free <= 0 or self.held() or self._lawbook.judge is None:
-            return
+            return ""
+        taken = ""
         entries = await inbox.reclaim(
             self._store,
             self.partition,
             self.agent,
             self._worker,
             idle_ms=int(self._limits.claim_idle * 1000),
-            count=free,
+            count=1 if suspects else free,
             # What is ours and idle is in nobody's hand: a reply was lost, or the desk let it go.
             own=True,
+            attempts=self._desk.attempts,
+            suspects=suspects,
         )
         for entry in entries:
             if entry.entry_id not in self._in_hand:
                 _LOG.info("reclaimed", agent=self.agent, entry=entry.entry_id, deliveries=entry.deliveries)
                 self._take(entry)
+                taken = entry.entry_id
+        return taken
 
     async def _drain(self, grace: float) -> None:
         deadline = asyncio.get_running_loop().time() + grace

@@ -98,6 +98,7 @@ class Worker:
         self._refresh = [asyncio.Event() for _ in range(store.partitions)]
         self._to_unpark = [True] * store.partitions
         self._behind = [False] * store.partitions
+        self._alone = asyncio.Lock()
         self.lanes: list[Lane] = []
         desks = {
             agent.name: Desk(
@@ -129,6 +130,7 @@ class Worker:
             control=lambda: self._control[partition],
             seen_epoch=lambda epoch: self._seen_epoch(partition, epoch),
             eager=eager,
+            alone=self._alone,
         )
 
     @property

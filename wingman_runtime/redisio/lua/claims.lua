@@ -1,5 +1,7 @@
 -- claims: renew, release, list and reclaim pending entries; each acts only for the owner, or past the idle
--- time. ARGV: verb, agent, worker, then entries (renew, release), idle ms, count and own (reclaim), count (mine).
+-- time. ARGV: verb, agent, worker, then entries (renew, release), count (mine), or of reclaim: idle ms, count, own,
+-- attempts, and suspects. A suspect was in hand when its workers ended, twice or for its last but one time: it may
+-- be what ended them, or only have been beside it. With suspects '1' only such are taken over, with '0' all others.
 local verb, agent, worker = ARGV[1], ARGV[2], ARGV[3]
 local stream = inbox(agent)
 if verb == 'renew' then
@@ -33,13 +35,20 @@ elseif verb == 'release' then
   end
   return released
 elseif verb == 'reclaim' then
-  local idle, count = ARGV[4], tonumber(ARGV[5])
+  local idle, count, attempts = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[7])
+  local page = math.max(count, 100)
+  local function suspect(row)
+    if row[4] >= 2 then return true end
+    local f = entry_fields(stream, row[1])
+    return f ~= nil and (tonumber(f.n) or 0) + row[4] + 1 >= attempts
+  end
   local out, from = {}, '-'
   repeat
-    local rows = call('XPENDING', stream, GROUP, 'IDLE', idle, from, '+', count)
+    local rows = call('XPENDING', stream, GROUP, 'IDLE', idle, from, '+', page)
     for _, row in ipairs(rows) do
       from = '(' .. row[1]
-      if (row[2] ~= worker or ARGV[6] == '1') and #out < count then
+      if (row[2] ~= worker or ARGV[6] == '1') and #out < count
+        and (ARGV[8] == '' or suspect(row) == (ARGV[8] == '1')) then
         local got = call('XCLAIM', stream, GROUP, worker, idle, row[1])
         if #got == 0 or not got[1][2] then
           vanished(agent, row[1], row[2])
@@ -49,7 +58,7 @@ elseif verb == 'reclaim' then
       end
     end
     -- Idle entries of our own must not hide those of others behind them.
-  until #rows < count or #out >= count
+  until #rows < page or #out >= count
   return out
 elseif verb == 'mine' then
   -- Reading one's history with XREADGROUP would count a delivery for each.

@@ -153,7 +153,9 @@ async def drained(count: int, wanted: argparse.Namespace) -> Drain:
             await running.recorded()
             if left := await running.left_over():
                 raise WrongAnswerError(f"left over: {left}")
-            records = await asyncio.to_thread(running.audit, count)
+            audited = await asyncio.to_thread(running.audit)
+            if audited.outcomes != {"completed": count} or audited.effects != count:
+                raise WrongAnswerError(f"of {count} requests: {audited}")
     first, last = part_at_full_size(count)
     before, after = _when(samples, first), _when(samples, last)
     marks = [max(1, count * tenth // 10) for tenth in range(11)]
@@ -170,7 +172,7 @@ async def drained(count: int, wanted: argparse.Namespace) -> Drain:
         worker_end=end,
         server_peak=peak,
         recorder_behind=behind,
-        audit_records=records,
+        audit_records=audited.records,
     )
 
 

@@ -36,7 +36,8 @@ def main() -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     if given.again:
         history = load_history(given.again)
-        result = Result(given.seed, 0, 0, history, check(history, Wanted()))
+        anomalies = frozenset[str]().union(*(fault.anomalies for fault in known.values()))
+        result = Result(given.seed, 0, 0, history, check(history, Wanted(anomalies=anomalies)))
         print(report(result))
         return 0 if result.ok else 1
     names = [name for name in given.faults.split(",") if name] or list(known)

@@ -131,9 +131,8 @@ async def run_mix(
             await asyncio.sleep(_COOL)
             stop.set()
             await submitting
-            left = await load.drained(drain)
-            if not left:
-                await load.look_again()
+            await load.drained(drain)
+            await load.look_again()
             await recorded(load, problems)
     history = await observed(house)
     if wanted is None:

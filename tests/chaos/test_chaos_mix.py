@@ -15,6 +15,6 @@ SECONDS = 90.0
 async def test_every_invariant_holds_under_a_mix_of_faults(tmp_path: Path) -> None:
     """Each fault fired, each outcome occurred, and four observers find nothing lost and nothing twice."""
     faults = [fault for fault in all_faults().values() if not fault.missing()]
-    result = await run_mix(tmp_path / "run", seconds=SECONDS, seed=SEED, faults=faults)
+    result = await run_mix(tmp_path / "run", seconds=SECONDS, seed=SEED, faults=faults, drain=60.0)
     print("\n" + report(result))
     assert result.ok, report(result)

@@ -84,7 +84,7 @@ class Pulse:
         return [self.ended(since + second, since + second + 1) for second in range(int(until - since))]
 
     def back(self, since: float, until: float, enough: float) -> float | None:
-        """Seconds after ``since`` at which the first second begins in which ``enough`` ended; None: no such."""
+        """Seconds after ``since`` at which the first second with ``enough`` ends begins; None: no such."""
         at = since
         while at + 1 <= until:
             if self.ended(at, at + 1) >= enough:

@@ -19,10 +19,13 @@
     │   │   └── UnconfirmedError          written, but not by enough replicas: send the same again
     │   └── BackendRefusedError           wrong version, password, rights: do not retry
     ├── IntegrityError                1   the audit trail does not verify
-    └── ToolError                     1   raised by tools: ``retryable`` says who may retry
+    ├── ToolError                     1   raised by tools: ``retryable`` says who may retry
+    ├── TerminalError                 1   raised by agents: no further attempt will help
+    └── RetryLaterError               1   raised by agents: try again, ``retry_after`` s from now
 
-Only `AdmissionClosedError`, `BackendUnreachableError` and a `ToolError` with ``retryable`` may be retried
-by whoever caught them; every other error stays true until somebody changes something.
+Only `AdmissionClosedError`, `BackendUnreachableError`, `StillPendingError`, `RetryLaterError` and a
+`ToolError` with ``retryable`` may be retried by whoever caught them; every other error stays true until
+somebody changes something. `may_retry` says so; an agent's attempts go by it.
 """
 
 from __future__ import annotations
@@ -146,3 +149,27 @@ class ToolError(WingmanError):
         super().__init__(message, hint=hint)
         self.retryable = retryable
         self.retry_after = retry_after
+
+
+class TerminalError(WingmanError):
+    """An agent knows that no further attempt will help: its event goes to the dead letters now."""
+
+
+class RetryLaterError(WingmanError):
+    """An agent wants another attempt, and not before a while. It counts as an attempt like any other.
+
+    Args:
+        retry_after: seconds to wait, at least.
+    """
+
+    def __init__(self, message: str, *, retry_after: float, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+def may_retry(error: BaseException) -> bool:
+    """Whether trying again may help, as far as the error says. What is not ours says nothing: it may."""
+    if isinstance(error, ToolError):
+        return error.retryable
+    passing = (AdmissionClosedError, BackendUnreachableError, StillPendingError, RetryLaterError)
+    return not isinstance(error, WingmanError) or isinstance(error, passing)

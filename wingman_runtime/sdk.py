@@ -51,6 +51,7 @@ from wingman_runtime.contracts.ports import (
     ToolInfo,
     Tools,
 )
+from wingman_runtime.contracts.settling import owner_of
 from wingman_runtime.contracts.tool import Files, Result, ToolContext, tool
 from wingman_runtime.contracts.work import (
     STEP_LIMIT,
@@ -73,7 +74,15 @@ from wingman_runtime.contracts.work import (
     Vote,
     WorkRequest,
 )
-from wingman_runtime.errors import ContractError, DeniedError, NotFoundError, ToolError, WingmanError
+from wingman_runtime.errors import (
+    ContractError,
+    DeniedError,
+    NotFoundError,
+    RetryLaterError,
+    TerminalError,
+    ToolError,
+    WingmanError,
+)
 
 __all__ = [
     "FAILURE_OUTCOMES",
@@ -135,12 +144,14 @@ __all__ = [
     "RequestValidated",
     "Response",
     "Result",
+    "RetryLaterError",
     "Risk",
     "Scope",
     "Scopes",
     "Stamp",
     "Step",
     "StepRequest",
+    "TerminalError",
     "ToolContext",
     "ToolError",
     "ToolExecutionDenied",
@@ -156,6 +167,7 @@ __all__ = [
     "derive",
     "digest",
     "grounds",
+    "owner_of",
     "plan_attributes",
     "plan_compensation",
     "planner",

@@ -3,24 +3,65 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from wingman_runtime.errors import may_retry
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,47}$"
 
 
+ERROR_PATTERN = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
+ErrorName = Annotated[str, Field(pattern=ERROR_PATTERN)]
+"""An exception: ``ValueError``, or with its module, ``httpx.ConnectError``. Its subclasses are meant, too."""
+LONGEST_DELAY = 86_400.0
+"""Seconds; what an error asks for beyond it is cut."""
+
+
 class RetryPolicy(BaseModel):
-    """Attempts counted as deliveries; delays in seconds, full jitter between 0 and the backoff."""
+    """Attempts counted as deliveries; delays in seconds, growing from ``base`` to ``cap``.
+
+    ``jitter``: ``full`` draws between 0 and the backoff, ``equal`` between half of it and all, ``none`` takes
+    all. An error of ``terminal`` gets no further attempt. With ``retry_on`` only such an error gets one;
+    without it every error but those of ours that stay true (`errors.may_retry`).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     attempts: int = Field(default=5, ge=1, le=100, examples=[5])
     base: float = Field(default=0.2, ge=0, examples=[0.2])
     cap: float = Field(default=30.0, ge=0, examples=[30])
+    jitter: Literal["full", "equal", "none"] = Field(default="full", examples=["full"])
+    terminal: tuple[ErrorName, ...] = Field(default=(), examples=[("ValueError",)])
+    retry_on: tuple[ErrorName, ...] = Field(default=(), examples=[("TimeoutError",)])
 
     def ceiling(self, attempt: int) -> float:
         """Upper bound in seconds of the delay after failed attempt number ``attempt`` (1-based)."""
         return float(min(self.cap, self.base * 2 ** min(attempt - 1, 32)))
+
+    def delay(self, attempt: int, chance: float, error: BaseException | None = None) -> float:
+        """Seconds until the next attempt.
+
+        Args:
+            attempt: the one that failed, from 1.
+            chance: drawn evenly between 0 and 1.
+            error: what it failed with; one that names a ``retry_after`` is waited for at least that long.
+        """
+        top = self.ceiling(attempt)
+        share = {"full": chance, "equal": 0.5 + chance / 2, "none": 1.0}[self.jitter]
+        asked = getattr(error, "retry_after", 0.0)
+        least = float(asked) if isinstance(asked, int | float) and asked > 0 else 0.0
+        return min(least, LONGEST_DELAY) + top * share
+
+    def is_terminal(self, error: BaseException) -> bool:
+        """Whether ``error`` ends the attempts, however many are left."""
+        kinds = type(error).__mro__
+        names = {kind.__name__ for kind in kinds} | {
+            f"{kind.__module__}.{kind.__qualname__}" for kind in kinds
+        }
+        if names & set(self.terminal):
+            return True
+        return not names & set(self.retry_on) if self.retry_on else not may_retry(error)
 
 
 class Manifest(BaseModel):

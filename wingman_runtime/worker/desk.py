@@ -371,8 +371,10 @@ class Desk:
         _LOG.warning("attempt failed", agent=step.agent, attempt=attempt, error=told)
         if attempt >= rules.attempts:
             return Finished(compose.bury(step, told[:2000]))
-        # Full jitter: many that failed together do not come back together (AWS Architecture Blog, 2015).
-        delay = random.uniform(0, rules.ceiling(attempt))  # noqa: S311 - spread, not secrecy
+        if rules.is_terminal(error):
+            return Finished(compose.bury(step, f"{told} (terminal: not tried again)"[:2000]))
+        # Jitter: many that failed together do not come back together (AWS Architecture Blog, 2015).
+        delay = rules.delay(attempt, random.random(), error)  # noqa: S311 - spread, not secrecy
         return Finished(compose.retry(step, told[:2000], delay))
 
     def _failed(self, step: Step, cause: str, reason: str) -> Finished:

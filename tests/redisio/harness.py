@@ -396,6 +396,7 @@ def _permanent(name: str) -> bool:
         "open",
         "ended",
         "workers",
+        "reconciler",
         "tenants",  # a field goes with the tenant's last open request
         "approvals",
         "buried",

@@ -42,6 +42,7 @@ COMMANDS = (
     ("halt", "halt:halt", "Stop: nothing new begins; say what had begun."),
     ("resume", "control:resume", "Let held work go on."),
     ("status", "control:status", "Say what runs, what waits and what is held."),
+    ("reconcile", "reconcile:reconcile", "Look for what should never happen, and mend it."),
     ("dlq", "dlq:app", "Look at dead letters, replay or discard them."),
     ("audit", "audit:app", "Read, verify and export the audit trail."),
     ("policy", "policy:app", "Check, test, explain and activate policies."),

@@ -6,8 +6,9 @@ import asyncio
 from dataclasses import dataclass
 
 from wingman_runtime.contracts.control import ControlRule
-from wingman_runtime.redisio import control, counts, dead, workers
+from wingman_runtime.redisio import control, counts, dead, reconcile, workers
 from wingman_runtime.redisio.counts import AgentCounts
+from wingman_runtime.redisio.reconcile import Reconciled
 from wingman_runtime.redisio.store import Store
 from wingman_runtime.redisio.workers import WorkerBeat
 
@@ -19,6 +20,7 @@ class Status:
     Attributes:
         agents: per agent what is waiting, in hand, parked and dead.
         now_ms: the server's clock.
+        reconciled: per partition when the reconciler last looked, and what it found.
         piled: agents with too many dead letters, or too old ones, as the workers have told.
         rules: what is held, and why.
         workers: heartbeats, dead workers included.
@@ -46,6 +48,7 @@ class Status:
     max_memory: int
     now_ms: int
     piled: tuple[str, ...]
+    reconciled: tuple[Reconciled, ...]
 
     @property
     def disagreement(self) -> str:
@@ -58,6 +61,16 @@ class Status:
     def oldest_dead(self, agent: AgentCounts) -> float | None:
         """Seconds since the agent gave up on the oldest of its dead letters; None: it has none."""
         return max(0, self.now_ms - agent.oldest_dead_ms) / 1000 if agent.dead else None
+
+    @property
+    def mended(self) -> tuple[str, ...]:
+        """What should never have happened and was mended, the latest of each partition."""
+        return tuple(
+            f"{one.found} mended in partition {one.partition}, "
+            f"the last {(self.now_ms - one.found_at_ms) // 1000} s ago: {'; '.join(one.last)}"
+            for one in self.reconciled
+            if one.found
+        )
 
     @property
     def stuck(self) -> tuple[str, ...]:
@@ -77,7 +90,9 @@ async def read_status(store: Store) -> Status:
         workers.beats(store),
         counts.memory(store),
     )
-    now_ms, piled = await asyncio.gather(workers.now_ms(store), dead.piled(store))
+    now_ms, piled, reconciled = await asyncio.gather(
+        workers.now_ms(store), dead.piled(store), reconcile.reconciled(store)
+    )
     agents = await counts.agents(store, await counts.everybody(store))
     return Status(
         agents=tuple(agents),
@@ -94,4 +109,5 @@ async def read_status(store: Store) -> Status:
         max_memory=memory[1],
         now_ms=now_ms,
         piled=tuple(sorted(piled)),
+        reconciled=tuple(reconciled),
     )

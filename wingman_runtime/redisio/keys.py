@@ -37,6 +37,7 @@ derive the rest from it (docs/adr/0003).
     P:schedules          hash   until dropped        schedule name -> definition (JSON); in partition 0 only
     P:schedule:<name>    hash   a week after that    scripts  next due time, last firing, salt
     P:due                zset   until dropped        scripts  schedules by next due time (ms)
+    P:reconciler         hash   for ever             reconcile whose turn it is; what was found last
     P:workers            hash   while alive          worker   worker id -> heartbeat (JSON)
 """
 
@@ -146,6 +147,10 @@ class Keys:
     @property
     def ended(self) -> str:
         return f"{self.anchor}:ended"
+
+    @property
+    def reconciler(self) -> str:
+        return f"{self.anchor}:reconciler"
 
     @property
     def tenants(self) -> str:

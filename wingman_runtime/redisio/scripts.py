@@ -33,7 +33,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "control": ("common", "inflight", "control"),
     "unpark": ("common", "unpark"),
     "fire": ("common", "fire"),
-    "lost": ("common", "line", "tenants", "state", "lost"),
+    "reconcile": ("common", "line", "tenants", "state", "reconcile"),
     "activate": ("common", "activate"),
     "note": ("common", "note"),
     "schedule": ("common", "scheduled", "schedule"),
@@ -41,7 +41,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
 }
 _MAY_DRAIN = frozenset(_PARTS) - {"admit", "activate"}
 NAMES = tuple(_PARTS)
-_CONFIRMED = frozenset(_PARTS) - {"claims", "unpark", "fire", "lost", "note", "beat", "pile"}
+_CONFIRMED = frozenset(_PARTS) - {"claims", "unpark", "fire", "reconcile", "note", "beat", "pile"}
 """Scripts that answer only once the quorum has what they wrote. What the others lose is done again anyway."""
 
 

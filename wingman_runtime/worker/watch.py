@@ -2,7 +2,8 @@
 
 1. A reader that nobody declared is put on the record, once each.
 2. What such a consumer took from the workers' group is taken from it and delivered again.
-3. Steps whose entry somebody took away are delivered again, or their request fails (`redisio.lost`).
+3. Steps whose entry somebody took away are delivered again, or their request fails: at once, while the
+   reconciler, which looks at the rest as well, has its turn once a minute (`reconciler.py`).
 4. A consumer whose worker has died and that holds nothing is taken out of its group.
 """
 
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from wingman_runtime.redisio import inbox, lost, workers
+from wingman_runtime.redisio import inbox, reconcile, workers
 from wingman_runtime.redisio.keys import GROUP
 from wingman_runtime.redisio.store import Store
 from wingman_runtime.worker.overdue import post_lost
@@ -41,9 +42,13 @@ class Watch:
             for agent in self._agents:
                 await self._groups(number, agent)
                 await self._readers(number, agent, known, before)
-            found = await lost.look(self._store, number, self._cursors[number])
+            found = await reconcile.look(self._store, number, "requests", self._cursors[number])
+            if found is None:
+                continue
             self._cursors[number] = found.cursor
-            await post_lost(self._store, found.requests)
+            for finding in found.findings:
+                _LOG.error("mended what should never happen", finding=str(finding), did=finding.did)
+            await post_lost(self._store, found.failing)
         dead = [beat.name for beat in beats if beat.age_ms > _TIDY_MS]
         if dead:
             await workers.gone(self._store, *dead)

@@ -38,6 +38,7 @@ from wingman_runtime.worker.lawbook import Lawbook
 from wingman_runtime.worker.overdue import post_overdue
 from wingman_runtime.worker.piles import PileLimits, Piles
 from wingman_runtime.worker.ports import PortRack
+from wingman_runtime.worker.reconciler import Reconciler
 from wingman_runtime.worker.schedules import fire_due
 from wingman_runtime.worker.sweep import Sweep
 from wingman_runtime.worker.tables import FlowTables
@@ -62,6 +63,7 @@ class WorkerTimes:
     beat: float = 1.0
     watch: float = 5.0
     sweep: float = 3600.0
+    reconcile: float = 60.0
 
 
 class Worker:
@@ -150,6 +152,7 @@ class Worker:
             self._store, self.name, self.agents, self.lanes, self._lawbook, facts=self._facts
         )
         watch = Watch(self._store, self.agents)
+        reconciler = Reconciler(self._store, self.name)
         beside = [
             asyncio.create_task(self._ticking(number), name=f"ticking {number}")
             for number in range(self._store.partitions)
@@ -157,6 +160,9 @@ class Worker:
         beside.append(asyncio.create_task(self._every(self.times.beat, heartbeat.beat), name="beating"))
         beside.append(asyncio.create_task(self._every(self.times.watch, watch.look), name="watching"))
         beside.append(asyncio.create_task(self._every(self.times.watch, self._piles.look), name="piling"))
+        beside.append(
+            asyncio.create_task(self._every(self.times.reconcile, reconciler.look), name="reconciling")
+        )
         if self.sweep is not None:
             beside.append(
                 asyncio.create_task(self._every(self.times.sweep, self.sweep.look), name="sweeping")

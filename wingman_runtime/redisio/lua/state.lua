@@ -309,7 +309,8 @@ local function whereabouts(req, step, at)
   local stream = parked and P .. ':parked:' .. agent or inbox(agent)
   local entry = parked or string.sub(at, 2)
   if #call('XRANGE', stream, entry, entry) == 0 then return 'gone' end
-  if parked or pending(agent, entry) or not handed_out(agent, entry) then return 'waiting' end
+  -- Without its group an inbox has handed out nothing.
+  if parked or not handed_out(agent, entry) or pending(agent, entry) then return 'waiting' end
   return 'dropped', agent, entry
 end
 

@@ -67,3 +67,6 @@ class Fault:
             NotStruckError: nothing was there to strike at.
         """
         raise NotImplementedError
+
+    async def settle(self, house: House) -> None:
+        """After the last strike of a run: what is left of the fault that only time would undo."""

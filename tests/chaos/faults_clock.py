@@ -80,6 +80,10 @@ class ServerClock(_Jump):
     def prepare(self, house: House) -> None:
         fake_clock(house.server_env, self.file(house))
 
+    async def settle(self, house: House) -> None:
+        """A deadline set while the clock was ahead is due when it is there again: so it goes there now."""
+        set_clock(self.file(house), max(self.jumps) + 60)
+
 
 class WorkerClock(_Jump):
     """The clock of all workers and of the recorder jumps, and back."""

@@ -127,6 +127,8 @@ async def run_mix(
             await asyncio.sleep(max(0.0, seconds - 2 * _COOL))
             calm.set()
             await striking
+            for fault in faults:
+                await fault.settle(house)
             await house.mend()
             await asyncio.sleep(_COOL)
             stop.set()

@@ -32,6 +32,7 @@ from wingman_runtime.redisio.admission import rules_of
 from wingman_runtime.redisio.effects import RedisEffects
 from wingman_runtime.redisio.log import RedisLog
 from wingman_runtime.redisio.opening import connect
+from wingman_runtime.redisio.settling import RedisSettling
 from wingman_runtime.redisio.store import Store
 from wingman_runtime.settings import Settings
 from wingman_runtime.worker.lane import LaneLimits
@@ -194,7 +195,9 @@ def make_worker(
             extra=extra_ports,
         ),
         lawbook=Lawbook(find_bundle(project)),
-        performer=Performer(project.tools, ledger, workspace, http=Web(settings.http)),
+        performer=Performer(
+            project.tools, ledger, workspace, http=Web(settings.http), settling=RedisSettling(store)
+        ),
         limits=LaneLimits(
             slots=concurrency or settings.worker.concurrency,
             batch=settings.worker.batch,

@@ -22,6 +22,7 @@ from wingman_runtime.sdk import (
     Tools,
     WorkRequest,
     because,
+    owner_of,
 )
 
 
@@ -38,7 +39,7 @@ async def handle(event: Event[RequestValidated], policy: Policy, tools: Tools) -
                 "permit",
                 Ref("User", event.actor),
                 Ref("Tool", grant.tool),
-                attributes={"resource": grant.resource, "risk": tools.info(grant.tool).risk.value},
+                attributes=_facts(grant, tools),
                 context=context,
             )
             said = [f"{grant.tool} on {grant.resource}: {reason}" for reason in because(decision)]
@@ -50,6 +51,12 @@ async def handle(event: Event[RequestValidated], policy: Policy, tools: Tools) -
         reasons = tuple(missing) or (f"scope {scope.name!r} names no tool, so nothing can be granted",)
         return Refuse(PermissionDenied(reasons=reasons, policies=tuple(dict.fromkeys(policies))))
     return Emit(PermissionsVerified(request=request, scope=scope, grants=needed, reasons=tuple(allowed)))
+
+
+def _facts(grant: Grant, tools: Tools) -> dict[str, str]:
+    facts = {"resource": grant.resource, "risk": tools.info(grant.tool).risk.value}
+    owner = owner_of(grant.tool, grant.resource)
+    return {**facts, "first_requester": owner} if owner else facts
 
 
 def _needed(request: WorkRequest, scope: Scope, tools: Tools) -> tuple[Grant, ...]:

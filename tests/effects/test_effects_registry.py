@@ -212,4 +212,4 @@ def test_a_project_without_tools_has_the_shipped_ones(tmp_path: Path) -> None:
     """A missing folder is no error."""
     names = ToolRegistry.load([tmp_path / "tools"]).names()
     files = ("file.append", "file.delete", "file.restore", "file.write")
-    assert names == (*files, "http.call", "http.get", "http.send", "http.undo")
+    assert names == ("effect.settle", *files, "http.call", "http.get", "http.send", "http.undo")

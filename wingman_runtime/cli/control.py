@@ -240,9 +240,8 @@ def _control(verb: str, target: str, reason: str, actor: str, common: Common) ->
         if verb == "pause":
             note(f"{parsed} is held; see `{called()} status`")
             if acknowledged.in_flight:
-                note(
-                    f"{len(acknowledged.in_flight)} effects had begun before; see `{called()} status {parsed}`"
-                )
+                begun = f"{len(acknowledged.in_flight)} effects had begun before"
+                note(f"{begun}; see `{called()} status {parsed}`")
         elif was_held:
             note(f"{parsed} goes on; see `{called()} status`")
         else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from wingman_runtime.cli import effects as ledger
 from wingman_runtime.cli.common import DEFAULT, Common, actor_of, called, with_client
 from wingman_runtime.cli.control import told_rule
 from wingman_runtime.cli.ids import ABOUT, request_of, stored_request
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from wingman_runtime.redisio.state import RequestState
 
 app = App(name="request", help="Look at requests, wait for them, cancel them.")
+app.command(ledger.effects)
+app.command(ledger.settle)
 _NOT_TEXT = re.compile(r"(\w+): [\w.]+: [^:]*, not text")
 Id = Annotated[str, Parameter(help=f"The request's id, {ABOUT}.")]
 

@@ -26,6 +26,7 @@ from pydantic import SecretStr
 
 from wingman_runtime.client.dead import DeadLetters
 from wingman_runtime.client.door import Door
+from wingman_runtime.client.effects import Effects
 from wingman_runtime.client.envelope import letter_of, ordered_by, plain_of, work_of
 from wingman_runtime.client.interrupt import Interrupts
 from wingman_runtime.client.later import start_of, told_start
@@ -197,6 +198,11 @@ class Client(Interrupts):
             event, idempotency=key, start=start, order=ordering_key, patience=patience
         )
         return Request(self, admitted)
+
+    @property
+    def effects(self) -> Effects:
+        """What requests did in the world; settle what nobody knows the end of."""
+        return Effects(self)
 
     @property
     def dead_letters(self) -> DeadLetters:

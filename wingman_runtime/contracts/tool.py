@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from wingman_runtime.contracts.settling import Settling
 from wingman_runtime.contracts.work import Risk
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -217,6 +218,7 @@ class ToolContext:
         stopped: True once the runtime has given up waiting for this call. A call that is about to change
             something after a long wait should ask first: what it does now nobody counts on any more.
         http: calls to listed hosts; None where the runtime gives tools none.
+        settling: the effects ledger; None for every tool but the runtime's own that settles.
     """
 
     key: str
@@ -228,3 +230,4 @@ class ToolContext:
     files: Files
     stopped: Callable[[], bool]
     http: Http | None = None
+    settling: Settling | None = None

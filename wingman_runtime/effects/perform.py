@@ -26,6 +26,7 @@ from wingman_runtime.contracts.ids import derive
 from wingman_runtime.contracts.manifest import Manifest
 from wingman_runtime.contracts.outcome import Perform
 from wingman_runtime.contracts.ports import Policy, Ref
+from wingman_runtime.contracts.settling import SETTLE, owner_of
 from wingman_runtime.contracts.tool import Http, ToolContext
 from wingman_runtime.contracts.work import (
     CompensationPlan,
@@ -39,6 +40,7 @@ from wingman_runtime.contracts.work import (
 from wingman_runtime.effects.call import Broken, CallEnd, Refused, Returned, Sleep, Unknown, attempt
 from wingman_runtime.effects.refusal import NotDone, not_the_undo, refused_intent, still_in_doubt
 from wingman_runtime.effects.registry import ToolRegistry
+from wingman_runtime.effects.settling import Settler, SettlingStore
 from wingman_runtime.effects.stash import EffectFiles
 from wingman_runtime.effects.store import Claim, EffectStore, IntentAnswer
 from wingman_runtime.effects.tool import ToolSpec
@@ -114,6 +116,7 @@ class Performer:
         workspace: the folder file tools work in.
         sleep: waits between tries and while an effect is in doubt.
         http: calls to other hosts; None: tools have none.
+        settling: the ledger, for the runtime's own tool that settles.
     """
 
     def __init__(
@@ -124,12 +127,14 @@ class Performer:
         *,
         sleep: Sleep = asyncio.sleep,
         http: Http | None = None,
+        settling: SettlingStore | None = None,
     ) -> None:
         self._registry = registry
         self._store = store
         self._workspace = workspace
         self._sleep = sleep
         self._http = http
+        self._settler = None if settling is None else Settler(registry, settling)
         # Attempts at effects this process began and recorded no end of. The store answers ``go`` to the same
         # claim twice, since an answer may get lost; that a call was made meanwhile is known only here.
         self._begun: dict[str, int] = {}
@@ -292,6 +297,8 @@ class Performer:
             "requester": job.errand.actor,
             "tenant": job.errand.tenant,
         }
+        if owner := owner_of(spec.name, resource):
+            attributes["first_requester"] = owner
         context = {"request": job.claim.request_id}
         if job.perform.kind == "apply":
             action, gate = "execute", EXECUTE_GATE
@@ -366,6 +373,8 @@ class Performer:
                 files=EffectFiles(self._workspace, effect_id, stopped),
                 stopped=stopped,
                 http=self._http,
+                # Only the shipped function: a project's tool of that name cannot be loaded beside it.
+                settling=self._settler if call.spec.name == SETTLE else None,
             )
 
         return await attempt(

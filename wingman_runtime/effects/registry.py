@@ -19,7 +19,7 @@ from wingman_runtime.errors import ContractError, NotFoundError, ToolDeclaration
 from wingman_runtime.settings import Settings
 from wingman_runtime.yamlfile import suggestion
 
-_SHIPPED = ("wingman_runtime.effects.tools.files", "wingman_runtime.effects.tools.http")
+_SHIPPED = tuple(f"wingman_runtime.effects.tools.{name}" for name in ("files", "http", "settle"))
 _mounts = itertools.count(1)
 
 

@@ -13,7 +13,7 @@ from wingman_runtime.contracts.ports import Question, Ref
 from wingman_runtime.policy.principals import Principals
 
 NAMESPACE = "Wingman"
-NAMED = {"requester": "User", "tenant": "Tenant", "agent": "Agent"}
+NAMED = {"requester": "User", "first_requester": "User", "tenant": "Tenant", "agent": "Agent"}
 """Attributes that travel as text and stand for an entity of this type."""
 
 _INT64 = 2**63

@@ -106,7 +106,7 @@ class RedisEffects:
         """Every effect of the request, oldest intent first."""
         fields = await self._fields(request_id)
         effects = [
-            _effect(body, fields[f"{name}:m"]) for name, body in fields.items() if f"{name}:m" in fields
+            effect_of(body, fields[f"{name}:m"]) for name, body in fields.items() if f"{name}:m" in fields
         ]
         return tuple(sorted(effects, key=lambda effect: effect.seq))
 
@@ -135,10 +135,10 @@ class RedisEffects:
     async def _one(self, claim: Claim, effect: Effect) -> Effect:
         key = self._store.keys(claim.partition).effects(claim.request_id)
         body, meta = await self._store.call("HMGET", key, effect.effect_id, f"{effect.effect_id}:m")
-        return _effect(body, meta) if body and meta else effect
+        return effect_of(body, meta) if body and meta else effect
 
 
-def _effect(body: bytes, meta: bytes) -> Effect:
+def effect_of(body: bytes, meta: bytes) -> Effect:
     """The effect as it was written, with what the server knows better: status, order, times."""
     effect = Effect.model_validate_json(body)
     known: dict[str, Any] = orjson.loads(meta)

@@ -29,6 +29,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "post": ("common", "line", "tenants", "state", "post"),
     "intent": ("common", "line", "tenants", "state", "intent"),
     "result": ("common", "ended", "result"),
+    "settle": ("common", "settle"),
     "claims": ("common", "claims"),
     "control": ("common", "inflight", "control"),
     "unpark": ("common", "unpark"),

@@ -24,7 +24,6 @@ from tests.chaos.checker_trail import check_fencing, check_trail
 from tests.chaos.history import History, Row, Trail, Violation, Wanted
 
 _SECOND = 1_000_000_000
-_MOVED = "clock-server"
 
 
 def check(history: History, wanted: Wanted) -> list[Violation]:
@@ -52,23 +51,6 @@ def outcomes_of(history: History) -> dict[str, str]:
     return found
 
 
-def not_due(history: History, trail: Trail) -> set[str]:
-    """Requests that wait for people until a time that has not come by the server's clock.
-
-    Only where that clock was moved: an approval asked for while it was an hour ahead expires by the hour that
-    was shown. By a clock that nobody moved everything is due before a run ends.
-    """
-    if not any(line["fault"] == _MOVED for line in history.faults):
-        return set()
-    now = trail.rows[-1]["at_ms"] if trail.rows else 0
-    return {
-        request
-        for request, events in trail.events.items()
-        for row in trail.of_type(request, "ApprovalRequested")
-        if row["at_ms"] + row["said"]["expires_in"] * 1000 > now and events[-1]["n"] == row["n"]
-    }
-
-
 def check_outcomes(history: History, trail: Trail, wanted: Wanted) -> Iterator[Violation]:
     """I1."""
     acknowledged: dict[str, Row] = {}
@@ -90,11 +72,8 @@ def check_outcomes(history: History, trail: Trail, wanted: Wanted) -> Iterator[V
     for line in history.client:
         if line["do"] == "end":
             ends.setdefault(line["id"], []).append(line)
-    waiting = not_due(history, trail) - set(ends)
     quiet = max((f["at"] for f in history.faults if f["phase"] == "ended"), default=0)
     for id_, ack in acknowledged.items():
-        if id_ in waiting:
-            continue
         if id_ not in ends:
             yield Violation("I1 ends", id_, f"acknowledged ({ack.get('kind')}), never ended")
             continue
@@ -113,7 +92,7 @@ def check_outcomes(history: History, trail: Trail, wanted: Wanted) -> Iterator[V
     for name, count in names.items():
         if count > 1:
             yield Violation("I1 admitted-once", name, f"in the trail as {count} requests")
-    for id_ in (admitted | set(acknowledged)) - waiting:
+    for id_ in admitted | set(acknowledged):
         stamps = [row["said"]["response"]["outcome"] for row in trail.of_type(id_, "AuditStamped")]
         unstamped = any(line.get("stamped") is False for line in ends.get(id_, ()))
         if len(stamps) != 1 and not (unstamped and not stamps):

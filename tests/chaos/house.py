@@ -45,7 +45,7 @@ class House:
     """One run. Directories: ``root`` is the project, everything else of the run lies beside it.
 
     Attributes:
-        rng: the only source of chance; seeded.
+        rng: chance, seeded, for faults. What is drawn side by side has a source of its own: `chance`.
         server_env, server_extra: environment and directives of the server, from its next start on.
         worker_env: environment of workers and recorder, from their next start on.
         layout: the worker processes.
@@ -55,6 +55,7 @@ class House:
 
     dir: Path
     rng: random.Random
+    seed: int = 0
     layout: Layout = field(default_factory=lambda: dict(LAYOUT))
     proxied: tuple[str, ...] = PROXIED
     settings: dict[str, str] = field(default_factory=dict)
@@ -77,6 +78,10 @@ class House:
         write_project(self.root, self.sink.path, self.settings)
         self.server = ChaosServer(self.dir / "redis", env=self.server_env, extra=self.server_extra)
         self.faults_log = Journal(self.dir / "faults.jsonl")
+
+    def chance(self, what: str) -> random.Random:
+        """A source of chance for one purpose, so that what others draw meanwhile does not change it."""
+        return random.Random(f"{self.seed} {what}")
 
     @property
     def root(self) -> Path:
@@ -161,8 +166,9 @@ class House:
                 await process.start()
 
     async def _mending(self) -> None:
+        chance = self.chance("mending")
         while True:
-            await asyncio.sleep(self.rng.uniform(0.1, 0.8))
+            await asyncio.sleep(chance.uniform(0.1, 0.8))
             if not self.mending:
                 continue
             for process in self.processes:

@@ -112,12 +112,12 @@ class Load:
 
     async def submitting(self, stop: asyncio.Event) -> None:
         """Submit what comes by chance, so many in flight, until told to stop."""
-        weights = [kind.weight for kind in KINDS]
+        weights, chance = [kind.weight for kind in KINDS], self.house.chance("requests")
         gate = asyncio.Semaphore(self.in_flight)
         while not stop.is_set():
             await gate.acquire()
-            [kind] = self.house.rng.choices(KINDS, weights)
-            twice = self.house.rng.random() < self.duplicated
+            [kind] = chance.choices(KINDS, weights)
+            twice = chance.random() < self.duplicated
             self._spawn(self._one(kind, stop, gate, copies=2 if twice else 1))
 
     async def submit(self, kind: Kind, *, copies: int = 1, key: str = "") -> str:

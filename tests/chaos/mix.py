@@ -44,15 +44,16 @@ class Strikes:
     async def until(self, stop: asyncio.Event) -> None:
         """Strike on average ``every`` so many seconds."""
         bag: list[Fault] = []
+        chance = self.house.chance("faults")
         while not stop.is_set():
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.house.rng.uniform(0.2, 1.8) * self.every):
+                async with asyncio.timeout(chance.uniform(0.2, 1.8) * self.every):
                     await stop.wait()
                     break
             free = [fault for fault in bag if not fault.touches & self._busy]
             if not bag:
                 bag = [f for f in self.faults for _ in range(max(1, round(f.weight)))]
-                self.house.rng.shuffle(bag)
+                chance.shuffle(bag)
             elif free:
                 bag.remove(free[0])
                 self._start(free[0])
@@ -114,7 +115,7 @@ async def run_mix(
         drain: seconds everything has to end once the faults have.
     """
     began = time.monotonic()
-    house = House(where, random.Random(seed))
+    house = House(where, random.Random(seed), seed)
     strikes = Strikes(house, faults, every)
     problems: list[Violation] = []
     async with house.running(faults):

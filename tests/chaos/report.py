@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.chaos.checker import not_due, outcomes_of
+from tests.chaos.checker import outcomes_of
 from tests.chaos.checker_effects import uncertain
 from tests.chaos.history import Trail
 from tests.chaos.mix import Result, struck
@@ -32,8 +32,6 @@ def report(result: Result) -> str:
         f"trail      {len(trail.rows)} records; besides events: {_counts(records)}",
         f"faults     {sum(fired.values())}: {_counts(fired)}",
     ]
-    if waiting := not_due(history, trail) - set(outcomes_of(history)):
-        lines.append(f"waiting    {len(waiting)} for people, until a time shown while the clock was ahead")
     missed = Counter(line["fault"] for line in history.faults if line["phase"] == "missed")
     if missed:
         lines.append("missed     " + _counts(missed))

@@ -380,20 +380,6 @@ def test_a_trail_that_was_tampered_with_is_found(clause: str, change: Callable[[
     assert clause in good().clauses(change)
 
 
-def test_what_is_not_due_by_a_clock_that_was_moved_is_no_violation() -> None:
-    """An approval asked for while the clock was an hour ahead may wait for that hour; no other may."""
-    made = good()
-    asked = {"approval_id": "apr_r6", "plan_digest": "digest_r6", "expires_in": 1}
-    made.event("r6", "ApprovalRequested", made.admitted("r6"), "handshake", asked)
-    made.rows[-1]["at_ms"] += 3_600_000
-    made.completed("r7")
-    assert set(made.clauses()) == {"I1 ends", "I1 one-outcome"}
-    made.faults.append({"at": 1, "phase": "ended", "fault": "clock-server"})
-    assert not made.clauses()
-    made.rows[-1]["at_ms"] += 7_200_000
-    assert set(made.clauses()) == {"I1 ends", "I1 one-outcome"}
-
-
 def test_every_clause_of_the_checker_is_broken_here() -> None:
     """A clause nobody breaks on purpose may be one that finds nothing."""
     import re

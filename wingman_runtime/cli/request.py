@@ -262,6 +262,7 @@ def _row(state: RequestState) -> dict[str, object]:
         "starts": _time(state.start_ms) if state.start_ms else None,
         "ended": _time(state.ended_ms) if state.ended_ms else None,
         "deadline": _time(state.deadline_ms) if state.deadline_ms else None,
+        "replays": state.replays or None,
         "open_branches": state.open_branches,
         "events": state.events,
     }

@@ -130,7 +130,7 @@ BREAKS = (
 
 @pytest.mark.parametrize("broken", BREAKS, ids=lambda one: str(one.__name__))
 async def test_it_is_found_and_mended(house: House, broken: Break) -> None:
-    """A dry run tells and changes nothing; the run mends; what was found is on the log; and then all is well."""
+    """A dry run tells and changes nothing; the run mends; each finding is on the log; then all is well."""
     anomaly = await broken(house)
     reconciler = Reconciler(house.store, "r1")
     before = await house.snapshot()
@@ -169,7 +169,7 @@ async def test_the_next_of_a_line_begins(house: House) -> None:
 
 
 async def test_nothing_is_amiss_in_work_under_way(house: House) -> None:
-    """Entries in an inbox, in hand, parked and on timers, approvals, lines and forks are all as they should be."""
+    """Entries in an inbox, in hand, parked, on timers, approvals, lines and forks are as they should be."""
     await house.ask()
     _, entry = await house.started()
     await house.commit(done(entry, "Forked"))

@@ -248,10 +248,19 @@ def exit_code(response: Response) -> int:
     return DeniedError.exit_code if response.outcome in said_no else WingmanError.exit_code
 
 
+def _settling(state: RequestState) -> str:
+    """What an open request is on its way to, once it no longer goes on."""
+    if state.decided:
+        return f"{state.decided}, not stamped yet"
+    told = {"RequestCancelled": "being cancelled", "RequestExpired": "expiring"}
+    return told.get(state.settling, "being rolled back") if state.settling else ""
+
+
 def _row(state: RequestState) -> dict[str, object]:
     return {
         "request_id": state.request_id,
         "state": state.outcome or state.status,
+        "settling": None if state.ended else _settling(state) or None,
         "intent": state.intent,
         "actor": state.actor,
         "tenant": state.tenant,

@@ -14,6 +14,7 @@ from wingman_runtime.redisio.store import Store, mapped, text
 _FIELDS = (
     "status", "outcome", "flow_name", "tenant", "actor", "intent", "phase", "open", "events", "created",
     "ended", "deadline", "dec", "final", "cl_b", "trigger", "nominal", "start", "replays",
+    "st_ty",
 )  # fmt: skip
 
 
@@ -48,6 +49,9 @@ class RequestState:
     start_ms: int = 0
     replays: str = ""
 
+    settling: str = ""
+    """The event that made it wind up, such as RequestCancelled; empty while it runs."""
+
     @property
     def ended(self) -> bool:
         return self.status == "ended"
@@ -66,6 +70,7 @@ async def read(store: Store, request_id: str) -> RequestState | None:
         whole[0], whole[1], whole[2], whole[3], whole[4], whole[5],
         plain[12], values[13] or b"", values[14] or b"",
         plain[15], int(plain[16] or 0), int(float(plain[17] or 0)), plain[18],
+        plain[19],
     )  # fmt: skip
 
 

@@ -386,24 +386,11 @@ class House:
 
 
 def _permanent(name: str) -> bool:
-    whole = {
-        "log",
-        "logseq",
-        "outcomes",
-        "control",
-        "rules",
-        "flows",
-        "open",
-        "ended",
-        "workers",
-        "reconciler",
-        "tenants",  # a field goes with the tenant's last open request
-        "approvals",
-        "buried",
-        "inflight",
-        "piled",
-    }
-    return name in whole | {"timers", "timer"} or name.startswith(("flow:", "in:", "parked:", "dead:"))
+    whole = (
+        "log logseq outcomes control rules flows open ended workers reconciler tenants approvals buried "
+        "inflight piled timers timer"
+    )
+    return name in whole.split() or name.startswith(("flow:", "in:", "parked:", "dead:"))
 
 
 def _pairs(flat: Any) -> dict[str, bytes]:

@@ -55,6 +55,13 @@ class Fleet:
         start = ("-m", "wingman_runtime", "worker", "--project", str(self._root), "--agents", names)
         self._running[role] = spawn(self._root, role, *start)
 
+    def check(self) -> None:
+        """Raises WrongAnswerError when a process has ended by itself."""
+        for role, process in self._running.items():
+            if process.poll() is not None:
+                said = (self._root / f"{role}.log").read_text(errors="replace")[-500:]
+                raise WrongAnswerError(f"{role} has ended with {process.returncode}: {said}")
+
     async def end(self, *roles: str) -> None:
         """Stop these, or all, in order."""
         ending = [self._running.pop(role) for role in roles or [*self._running]]

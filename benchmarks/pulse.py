@@ -102,14 +102,20 @@ class Pulse:
                 return found
             await asyncio.sleep(_STEP)
 
-    async def caught_up(self, since: float) -> float:
-        """Seconds after ``since`` at which the last request from before it had ended; waits for that."""
+    async def caught_up(self, since: float, patience: float) -> float:
+        """Seconds after ``since`` at which the last request from before it had ended; waits for that.
+
+        Raises:
+            WrongAnswerError: some had not after ``patience`` seconds.
+        """
         before = [task for task, due in self._open.items() if due <= since]
-        if before:
-            await asyncio.wait(before)
-            self.check()
-            return time.perf_counter() - since
-        return 0.0
+        if not before:
+            return 0.0
+        _, late = await asyncio.wait(before, timeout=patience)
+        self.check()
+        if late:
+            raise WrongAnswerError(f"{len(late)} requests had not ended {patience:g} s after the fault")
+        return time.perf_counter() - since
 
     async def drained(self) -> None:
         """Wait for all that are still open."""

@@ -24,11 +24,13 @@ from benchmarks.contestant import WrongAnswerError
 from benchmarks.fleet import RECORDER, Audited, Fleet, fleet
 from benchmarks.pulse import Pulse, beating
 from benchmarks.server import PAYLOAD, DurableServer, restartable
+from wingman_runtime.redisio.workers import beats
 
 WORKERS = ("worker0", "worker1")
 ENOUGH = 0.9
 _BEFORE = 8.0  # seconds of which the mean is what there was before
 _AFTER = 5.0
+_SETTLE = 5.0
 _PATIENCE = 120.0
 _WARM = 400
 
@@ -63,6 +65,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recovery", description=__doc__)
     parser.add_argument("--freeze", type=float, default=60.0, help="seconds a worker is frozen (60)")
     parser.add_argument("--restarts", type=int, default=10, help="of the server, kill -9 each (10)")
+    parser.add_argument("--away", type=float, default=3.0, help="seconds the killed server is away (3)")
     parser.add_argument("--stop", type=float, default=300.0, help="seconds the recorder is stopped (300)")
     parser.add_argument("--rate", type=float, default=0.0, help="requests a second (a third of the most)")
     parser.add_argument("--claim-idle", type=float, default=60.0, help="times.claim_idle (60)")
@@ -91,10 +94,12 @@ async def _observed(
     refused, unknown, uncertain = pulse.refused, pulse.unknown, pulse.uncertain
     began = time.perf_counter()
     before = pulse.ended(began - _BEFORE, began) / _BEFORE
+    scene.running.check()
     await fault()
     over = time.perf_counter()
+    scene.running.check()
     back = await pulse.back_within(over, _PATIENCE, ENOUGH * before)
-    caught_up = await pulse.caught_up(over)
+    caught_up = await pulse.caught_up(over, _PATIENCE)
     stored = 0.0
     if store:
         # But for a second's worth: the log has new records all the time.
@@ -133,8 +138,11 @@ async def _freeze(scene: Scene) -> list[Recovery]:
 
 
 async def _restarts(scene: Scene) -> list[Recovery]:
+    async def restarted() -> None:
+        await scene.server.restart(scene.wanted.away)
+
     return [
-        await _observed(scene, f"server killed, restart {number + 1}", scene.server.restart)
+        await _observed(scene, f"server killed, restart {number + 1}", restarted)
         for number in range(scene.wanted.restarts)
     ]
 
@@ -156,7 +164,10 @@ FAULTS: dict[str, Callable[[Scene], Awaitable[list[Recovery]]]] = {
 
 
 async def _most(running: Fleet) -> float:
-    """Requests a second when as many as possible are handed in."""
+    """Requests a second when many are handed in at once."""
+    async with asyncio.timeout(_PATIENCE):
+        while len(await beats(running.client.store)) < len(WORKERS):  # noqa: ASYNC110 - other processes decide
+            await asyncio.sleep(0.1)
     began = time.perf_counter()
     for _ in range(2):  # the first is for workers that have decided nothing yet
         began = time.perf_counter()
@@ -177,9 +188,10 @@ async def _measured(wanted: argparse.Namespace) -> tuple[list[Recovery], Audited
         async with fleet(server.running, room, more) as running:
             for role in (*WORKERS, RECORDER):
                 running.start(role)
-            rate = wanted.rate or await _most(running) / 3
+            most = await _most(running)  # in any case: only now are they all at work
+            rate = wanted.rate or most / 3
             async with beating(running.client, rate) as pulse:
-                await asyncio.sleep(2)
+                await asyncio.sleep(_SETTLE)
                 for name in wanted.only:
                     found += await FAULTS[name](Scene(wanted, server, running, pulse))
             await running.recorded()

@@ -27,10 +27,11 @@ class DurableServer:
         self._data = data
         self.running = start_embedded(data, extra=DIRECTIVES)
 
-    async def restart(self) -> None:
-        """`kill -9`; returns once it answers again."""
+    async def restart(self, away: float = 0.0) -> None:
+        """`kill -9`, and for ``away`` seconds nothing is there; returns once it answers again."""
         os.kill(self.running.pid, signal.SIGKILL)
         await self.running.astop()
+        await asyncio.sleep(away)
         self.running = await asyncio.to_thread(start_embedded, self._data, extra=DIRECTIVES)
 
 

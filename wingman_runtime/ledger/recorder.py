@@ -80,7 +80,7 @@ class Recorder:
         batch: int = 500,
         block_ms: int = 1000,
         linger_ms: int = 50,
-        backoff: float = 5.0,
+        backoff: float = 2.0,
     ) -> None:
         self._source = source
         self._store = store

@@ -78,7 +78,9 @@ async def waits_at(store: Store, request_id: str) -> tuple[str, ...]:
     """The agents that have an event of this request before them and have not finished it."""
     raw = await store.call("HGETALL", store.keys(partition_of(request_id)).steps(request_id))
     found = {
-        text(key).rpartition(">")[2] for key, value in mapped(raw).items() if text(value).startswith("@") and value != b"@line"
+        text(key).rpartition(">")[2]
+        for key, value in mapped(raw).items()
+        if text(value).startswith("@") and value != b"@line"
     }
     return tuple(sorted(found))
 
@@ -119,13 +121,15 @@ async def listed(store: Store, *, open_only: bool = False, limit: int = 50) -> l
 
 async def oldest_open(store: Store) -> float | None:
     """When the oldest open request was made, by its id, in seconds since the epoch; None: none is open."""
-    found: list[float] = []
+    oldest: int | None = None
     for number in range(store.partitions):
         cursor = b"0"
         while True:
             cursor, pairs = await store.call("ZSCAN", store.keys(number).open, cursor, "COUNT", 1000)
-            # The first 48 bits of a uuid7 are milliseconds.
-            found += [int(text(name).split("_")[2][:12], 16) / 1000 for name in pairs[::2]]
+            # The first 48 bits of a uuid7 are milliseconds. Not gathered: there may be a great many.
+            for name in pairs[::2]:
+                made = int(text(name).split("_")[2][:12], 16)
+                oldest = made if oldest is None else min(oldest, made)
             if int(cursor) == 0:
                 break
-    return min(found, default=None)
+    return None if oldest is None else oldest / 1000

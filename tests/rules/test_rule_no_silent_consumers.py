@@ -82,8 +82,8 @@ async def test_a_deleted_entry_fails_the_request(valkey_url: str, tmp_path: Path
     """An event deleted on its way hangs nobody: its request fails at once, with the reason on the record."""
     async with open_arena(valkey_url, Grounds(tmp_path / "p")) as arena:
         request_id, entry = await _stolen(arena)
-        await arena.raw.xack(arena.keys.inbox("executor"), GROUP, entry)
         await arena.raw.xdel(arena.keys.inbox("executor"), entry)
+        await arena.raw.xack(arena.keys.inbox("executor"), GROUP, entry)
         response = await arena.ended(arena.client.request(request_id))
         assert response.outcome == "failed"
         assert "deleted from an inbox" in " ".join(response.reasons)

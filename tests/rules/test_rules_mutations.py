@@ -161,13 +161,13 @@ LUA = [
         cascades.test_a_declared_circle_ends_at_the_depth,
     ),
     Lua(
-        "lost",
+        "reconcile",
         "return 'dropped', agent, entry",
         "return 'waiting'",
         consumers.test_a_silent_acknowledgement_loses_nothing,
     ),
     Lua(
-        "lost",
+        "reconcile",
         "if state == 'gone' then lost = true end",
         "",
         consumers.test_a_deleted_entry_fails_the_request,

@@ -73,8 +73,8 @@ local function look_at_request(req)
     if string.sub(at, 1, 1) == '@' then
       waiting = waiting + 1
       local state, agent, entry = whereabouts(req, step, at)
+      if state == 'gone' then lost = true end
       if state == 'gone' then
-        lost = true
         -- The letter that fails the request puts this on the log (reap).
         told[#told + 1] = cjson.encode({ anomaly = 'lost_step', request = req, step = step, did = 'request failed' })
       elseif state == 'dropped' and found('dropped_entry', 'delivered again', req, { step = step, entry = entry }) then

@@ -110,6 +110,11 @@ class MemoryStore:
             self.rows[effect.undoes] = undone.model_copy(update={"status": EffectStatus.COMPENSATED})
         return self.rows[effect.effect_id]
 
+    async def release(self, claim: Claim, effect: Effect, error: str) -> None:
+        known = self.rows[effect.effect_id]
+        if known.status is EffectStatus.INTENT and self.owners[effect.effect_id] == claim.worker:
+            del self.rows[effect.effect_id], self.owners[effect.effect_id]
+
     async def of_request(self, request_id: str) -> tuple[Effect, ...]:
         rows = [row for row in self.rows.values() if row.request_id == request_id]
         return tuple(sorted(rows, key=lambda row: row.seq))

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from wingman_runtime.contracts.manifest import RetryPolicy
 from wingman_runtime.contracts.settling import Settling
 from wingman_runtime.contracts.work import Risk
 
@@ -20,6 +21,8 @@ Repeatable = Callable[[Mapping[str, Any], Any], bool]
 ResourceOf = Callable[[Mapping[str, Any]], str]
 """The resource a call with these (normalised) arguments touches."""
 
+TOOL_RETRY = RetryPolicy(attempts=3, base=0.1, cap=2.0)
+"""How a tool that declares nothing is tried again, where it may be at all."""
 _MARK = "__wingman_tool__"
 
 
@@ -36,6 +39,7 @@ class ToolMark:
     irreversible: bool
     undo_only: bool
     resource: str | ResourceOf
+    retry: RetryPolicy | None = None
 
 
 def tool(
@@ -49,6 +53,7 @@ def tool(
     irreversible: bool = False,
     undo_only: bool = False,
     resource: str | ResourceOf = "",
+    retry: RetryPolicy | None = None,
 ) -> Callable[[F], F]:
     """Declare a function, sync or async, as a tool. Its typed parameters are its argument schema.
 
@@ -65,6 +70,8 @@ def tool(
         undo_only: only a rollback may call it; a plan cannot.
         resource: what a call touches, with parameters in braces: ``file:{path}``; left out: the tool's name.
             A function of the arguments where they have to be taken apart.
+        retry: tries, pauses and terminal errors; `TOOL_RETRY` when left out. It bounds what may be tried
+            again anyway: a retryable ToolError, and any exception of an idempotent call.
 
     Mistakes are reported with file and line when the project loads, not here.
     """
@@ -78,6 +85,7 @@ def tool(
         irreversible=irreversible,
         undo_only=undo_only,
         resource=resource,
+        retry=retry,
     )
 
     def declare(function: F) -> F:

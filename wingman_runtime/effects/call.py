@@ -7,9 +7,11 @@ What an attempt can end in, and what may be said then:
 - `Refused`: the tool raised ToolError: nothing was done.
 - `Unknown`: any other exception, or no answer in time: it may have been done.
 
-Within one attempt up to three tries are made, with full jitter between them: after a retryable ToolError for
-any tool (nothing was done), after an exception for an idempotent one. Once any try ended unknown, a later
-"nothing was done" speaks of that try alone, and the attempt stays unknown.
+- `Later`: as Refused, and the next try is so far off that it is made from a durable timer.
+
+Within one attempt up to three tries are made, or as many as the tool declares, with jitter between them:
+after a retryable ToolError for any tool (nothing was done), after an exception for an idempotent one. Once
+any try ended unknown, a later "nothing was done" speaks of that try alone, and the attempt stays unknown.
 """
 
 from __future__ import annotations
@@ -25,7 +27,6 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 import structlog
-import tenacity
 from pydantic import BaseModel
 
 from wingman_runtime.contracts.canonical import canonical, refuse_unrepresentable
@@ -35,13 +36,12 @@ from wingman_runtime.effects.threads import TOOL_THREADS
 from wingman_runtime.effects.tool import ToolSpec
 from wingman_runtime.errors import ContractError, ToolError
 
-TRIES: Final = 3
-_FIRST_PAUSE: Final = 0.1  # seconds, at most
+LONG: Final = 1.0
+"""Seconds from which on a pause is no longer waited for in the worker, if it can be helped."""
 RESULT_LIMIT: Final = 64 * 2**10
 """Bytes of a result, and of the arguments for its undoing."""
 ERROR_LIMIT: Final = 2000
 _CANCEL_GRACE = 1.0
-_JITTER = tenacity.wait_random_exponential(multiplier=2 * _FIRST_PAUSE, max=2.0)
 _DEPTH_LIMIT = 64
 _LOG = structlog.get_logger(__name__)
 
@@ -63,6 +63,13 @@ class Refused:
     error: str
     retryable: bool = False
     retry_after: float = 0.0
+    terminal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    error: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +77,10 @@ class Unknown:
     error: str
     timed_out: bool = False
     retry_after: float = 0.0
+    terminal: bool = False
 
 
-CallEnd: TypeAlias = Returned | Broken | Refused | Unknown
+CallEnd: TypeAlias = Returned | Broken | Refused | Unknown | Later
 MakeContext: TypeAlias = Callable[[Callable[[], bool]], ToolContext]
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
@@ -84,6 +92,7 @@ async def attempt(
     *,
     compensation: ToolSpec | None = None,
     in_doubt: bool = False,
+    tried: int | None = None,
     sleep: Sleep = asyncio.sleep,
 ) -> CallEnd:
     """Run a tool, in at most `spec.timeout` seconds over all tries.
@@ -92,6 +101,7 @@ async def attempt(
         make_context: given a function that says whether the call has been given up, makes its context.
         compensation: the tool that undoes this one; the undo arguments are checked against it.
         in_doubt: an earlier attempt of the same effect ended unknown.
+        tried: tries that were put off before; None: a long pause cannot be put off.
     """
     loop = asyncio.get_running_loop()
     until = loop.time() + spec.timeout
@@ -106,28 +116,24 @@ async def attempt(
                 doubt = doubt or end.error
         return end
 
-    def again(last: CallEnd) -> bool:
-        if loop.time() + _retry_after(last) >= until:
-            return False
-        if isinstance(last, Refused):
-            return last.retryable
-        return isinstance(last, Unknown) and spec.repeatable(args) and not last.timed_out
+    def again() -> bool:
+        if isinstance(end, Refused):
+            return end.retryable and not end.terminal
+        passing = isinstance(end, Unknown) and not end.timed_out and not end.terminal
+        return passing and spec.repeatable(args)
 
-    def pause(state: tenacity.RetryCallState) -> float:
-        return _retry_after(end) + _JITTER(state)
-
-    # Building the retrying costs as much as a quick tool does, and most calls never need it.
-    end = await one_try()
-    if again(end):
-        await sleep(_retry_after(end) + random.uniform(0, _FIRST_PAUSE))  # noqa: S311 - spread, not secrecy
-        retrying = tenacity.AsyncRetrying(
-            stop=tenacity.stop_after_attempt(TRIES - 1),
-            wait=pause,
-            retry=tenacity.retry_if_result(again),
-            retry_error_callback=lambda state: state.outcome.result() if state.outcome else end,
-            sleep=sleep,
-        )
-        end = await retrying(one_try)
+    made = tried or 0
+    while True:
+        await one_try()
+        made += 1
+        if made >= spec.retry.attempts or not again():
+            break
+        pause = _retry_after(end) + spec.retry.delay(made, random.random())  # noqa: S311 - spread, not secrecy
+        if isinstance(end, Refused) and tried is not None and not doubt and pause >= LONG:
+            return Later(end.error, pause)
+        if loop.time() + _retry_after(end) >= until:
+            break
+        await sleep(pause)
     if isinstance(end, Refused) and doubt:
         return Unknown(f"{end.error} (before that: {doubt})"[:ERROR_LIMIT])
     return end
@@ -247,7 +253,7 @@ def _raised(error: BaseException, spec: ToolSpec) -> CallEnd:
     if isinstance(error, ToolError):
         hint = f" → {error.hint}" if error.hint else ""
         text = f"{error.message}{hint}"[:ERROR_LIMIT]
-        return Refused(text, retryable=error.retryable, retry_after=error.retry_after)
+        return Refused(text, error.retryable, error.retry_after, _terminal(error, spec))
     where = ""
     code = getattr(spec.function, "__code__", None)
     for frame in traceback.extract_tb(error.__traceback__):
@@ -255,7 +261,14 @@ def _raised(error: BaseException, spec: ToolSpec) -> CallEnd:
             where = f" (line {frame.lineno} of {frame.filename.rpartition('/')[2]})"
     after = getattr(error, "retry_after", 0.0)
     asked = float(after) if isinstance(after, int | float) else 0.0
-    return Unknown(f"{type(error).__name__}: {error}{where}"[:ERROR_LIMIT], retry_after=asked)
+    told = f"{type(error).__name__}: {error}{where}"[:ERROR_LIMIT]
+    return Unknown(told, retry_after=asked, terminal=_terminal(error, spec))
+
+
+def _terminal(error: BaseException, spec: ToolSpec) -> bool:
+    """Whether the tool's own declaration rules out another try after this error."""
+    named = spec.retry.terminal or spec.retry.retry_on
+    return bool(named) and spec.retry.is_terminal(error)
 
 
 def _ended(spec: ToolSpec, compensation: ToolSpec | None, args: Mapping[str, Any], returned: Any) -> CallEnd:

@@ -18,10 +18,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
-from wingman_runtime.contracts.event import Event
 from wingman_runtime.contracts.ids import derive
 from wingman_runtime.contracts.manifest import Manifest
 from wingman_runtime.contracts.outcome import Perform
@@ -37,7 +36,8 @@ from wingman_runtime.contracts.work import (
     PlanReport,
     Step,
 )
-from wingman_runtime.effects.call import Broken, CallEnd, Refused, Returned, Sleep, Unknown, attempt
+from wingman_runtime.effects.call import Broken, CallEnd, Later, Refused, Returned, Sleep, Unknown, attempt
+from wingman_runtime.effects.errand import Errand, Postponed, Tally
 from wingman_runtime.effects.refusal import NotDone, not_the_undo, refused_intent, still_in_doubt
 from wingman_runtime.effects.registry import ToolRegistry
 from wingman_runtime.effects.settling import Settler, SettlingStore
@@ -55,20 +55,6 @@ _POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
-    """For whom a plan is carried out: facts of the envelope, for policies and tools."""
-
-    request_id: str
-    actor: str
-    tenant: str
-    flow: str = ""
-
-    @classmethod
-    def of(cls, event: Event[Any]) -> Errand:
-        return cls(request_id=event.request_id, actor=event.actor, tenant=event.tenant, flow=event.flow)
-
-
-@dataclass(frozen=True, slots=True)
 class _Job:
     """What all steps of one plan share."""
 
@@ -80,6 +66,7 @@ class _Job:
     plan_digest: str
     intent: str
     unrecorded: list[Effect] | None
+    postponed: Postponed | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,23 +75,6 @@ class _Call:
 
     spec: ToolSpec
     effect: Effect
-
-
-@dataclass(slots=True)
-class _Tally:
-    effects: list[Effect] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    failed_step: int | None = None
-    denied: bool = False
-
-    def report(self, status: Any) -> PlanReport:
-        return PlanReport(
-            status=status,
-            effects=tuple(self.effects),
-            failed_step=self.failed_step,
-            error="; ".join(self.errors),
-            denied=self.denied,
-        )
 
 
 class Performer:
@@ -148,6 +118,7 @@ class Performer:
         policy: Policy,
         *,
         unrecorded: list[Effect] | None = None,
+        postponed: Postponed | None = None,
     ) -> PlanReport:
         """Carry out a plan; after a crash, with the same arguments, finish it.
 
@@ -159,6 +130,8 @@ class Performer:
             policy: the judge bound to the step; asked for ``execute`` or ``compensate`` before each intent.
             unrecorded: takes the plan's last effect if that is done, instead of the ledger. The caller
                 records it with its very next commit, whatever the verdict, and then calls `recorded`.
+            postponed: takes how long a tool wants to be left alone, where that is long and nothing was done;
+                the report is ``interrupted``, ``later``. None: it is waited for, within the tool's time.
 
         Returns:
             The report. Status ``interrupted`` (``error`` is ``held`` or ``fenced``): park or drop the entry
@@ -177,6 +150,7 @@ class Performer:
             plan_digest=plan.digest() if isinstance(plan, Plan) else "",
             intent=plan.intent if isinstance(plan, Plan) else "",
             unrecorded=unrecorded,
+            postponed=postponed,
         )
         wanted = Plan if perform.kind == "apply" else CompensationPlan
         if not isinstance(plan, wanted) or plan.request_id != claim.request_id:
@@ -190,7 +164,7 @@ class Performer:
         self._begun.pop(effect_id, None)
 
     async def _apply(self, job: _Job, plan: Plan) -> PlanReport:
-        tally = _Tally()
+        tally = Tally()
         for index, step in enumerate(plan.steps):
             end = await self._step(job, step, derive("eff", plan.plan_id, index, "apply"), index)
             if isinstance(end, Effect):
@@ -210,7 +184,7 @@ class Performer:
         return tally.report("done")
 
     async def _compensate(self, job: _Job, plan: CompensationPlan) -> PlanReport:
-        tally = _Tally()
+        tally = Tally()
         ledger = {effect.effect_id: effect for effect in await self._store.of_request(plan.request_id)}
         for index, step in enumerate(plan.steps):
             effect_id = derive("eff", plan.plan_id, index, "compensate", step.undoes)
@@ -338,7 +312,16 @@ class Performer:
             end = await self._attempt(job, call, earlier + 1)
             if isinstance(end, Unknown) and end.timed_out and again and earlier + 1 < ATTEMPTS:
                 continue
+            if isinstance(end, Later):
+                return await self._put_off(job, call.effect, end)
             return await self._settle(job, call.effect, earlier + 1, end)
+
+    async def _put_off(self, job: _Job, effect: Effect, end: Later) -> NotDone:
+        await self._store.release(job.claim, effect, end.error)
+        self._begun.pop(effect.effect_id, None)
+        if job.postponed is not None:
+            job.postponed.seconds, job.postponed.error = end.seconds, end.error
+        return NotDone("later", stop=True)
 
     async def _intend(self, job: _Job, effect: Effect) -> IntentAnswer | NotDone:
         """The store's answer once no earlier attempt may still be under way."""
@@ -383,6 +366,7 @@ class Performer:
             context,
             compensation=None if compensation is None else self._registry.spec(compensation),
             in_doubt=number > 1,
+            tried=job.postponed.tried if job.postponed is not None else None,
             sleep=self._sleep,
         )
 
@@ -396,7 +380,7 @@ class Performer:
                 return await self._end(job, effect, EffectStatus.DONE, error=error, undo=undo, **what)
             case Refused(error=error):
                 return await self._end(job, effect, EffectStatus.FAILED, error=error, **what)
-            case Unknown(error=error):
+            case Unknown(error=error) | Later(error=error):  # Later: never here, `_put_off` has it
                 return await self._end(job, effect, EffectStatus.UNCERTAIN, error=error, **what)
 
     async def _end(self, job: _Job, effect: Effect, status: EffectStatus, **what: Any) -> Effect | NotDone:

@@ -21,7 +21,7 @@ class NotDone:
 
     Attributes:
         denied: policy, manifest or approval said no.
-        stop: the work is no longer ours to do; ``error`` is ``held``, ``fenced`` or ``unlogged``.
+        stop: the work is not ours, or not now; ``error`` is ``held``, ``fenced``, ``unlogged``, ``later``.
     """
 
     error: str

@@ -52,6 +52,10 @@ class EffectStore(Protocol):
         """
         ...
 
+    async def release(self, claim: Claim, effect: Effect, error: str) -> None:
+        """Take an intent of this claim back: nothing was done, and another attempt follows later."""
+        ...
+
     async def of_request(self, request_id: str) -> tuple[Effect, ...]:
         """Every effect of the request, oldest intent first."""
         ...

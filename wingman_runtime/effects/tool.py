@@ -19,8 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from wingman_runtime.contracts.canonical import canonical, refuse_unrepresentable
 from wingman_runtime.contracts.event import located
+from wingman_runtime.contracts.manifest import RetryPolicy
 from wingman_runtime.contracts.ports import ToolInfo
-from wingman_runtime.contracts.tool import ResourceOf, ToolContext, ToolMark
+from wingman_runtime.contracts.tool import TOOL_RETRY, ResourceOf, ToolContext, ToolMark
 from wingman_runtime.contracts.wording import value
 from wingman_runtime.contracts.work import Risk
 from wingman_runtime.errors import ContractError, ToolDeclarationError
@@ -52,6 +53,7 @@ class ToolSpec:
     is_async: bool
     idempotent_when: Callable[[Mapping[str, Any]], bool] | None = None
     resource_of: ResourceOf | None = None
+    retry: RetryPolicy = TOOL_RETRY
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -189,6 +191,7 @@ def spec_of(
         is_async=inspect.iscoroutinefunction(function),
         idempotent_when=_bound(mark, settings),
         resource_of=None if isinstance(mark.resource, str) else mark.resource,
+        retry=mark.retry or TOOL_RETRY,
     )
 
 
@@ -199,6 +202,7 @@ _DECLARED: Final[tuple[tuple[str, tuple[type, ...], str], ...]] = (
     ("compensation", (str, type(None)), 'compensation="note.restore"'),
     ("irreversible", (bool,), "irreversible=True"),
     ("undo_only", (bool,), "undo_only=True"),
+    ("retry", (RetryPolicy, type(None)), "retry=RetryPolicy(attempts=5)"),
 )
 
 

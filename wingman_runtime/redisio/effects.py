@@ -102,6 +102,19 @@ class RedisEffects:
             return effect
         return await self._one(claim, effect)
 
+    async def release(self, claim: Claim, effect: Effect, error: str) -> None:
+        """See `EffectStore.release`."""
+        header: dict[str, Any] = {**EffectEnd.of(claim, effect).header, "st": "released"}
+        record = {
+            "agent": claim.agent,
+            "worker": claim.worker,
+            "event_id": claim.event_id,
+            "effect_id": effect.effect_id,
+            "tool": effect.tool,
+            "error": error,
+        }
+        await self._store.run("result", claim.partition, orjson.dumps(header), b"", orjson.dumps(record))
+
     async def of_request(self, request_id: str) -> tuple[Effect, ...]:
         """Every effect of the request, oldest intent first."""
         fields = await self._fields(request_id)

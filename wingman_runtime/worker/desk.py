@@ -28,7 +28,8 @@ from wingman_runtime.contracts.control import ControlMode, ControlRecord
 from wingman_runtime.contracts.event import Event, EventCatalog
 from wingman_runtime.contracts.outcome import AgentOutcome, Done, Emit, Forward, Perform, Refuse, Wait
 from wingman_runtime.contracts.work import Effect, Outcome
-from wingman_runtime.effects.perform import Errand, Performer
+from wingman_runtime.effects.errand import Errand, Postponed
+from wingman_runtime.effects.perform import Performer
 from wingman_runtime.errors import AdmissionClosedError, BackendError, ContractError
 from wingman_runtime.project.agents import MountedAgent
 from wingman_runtime.redisio.commit import StepResult, Verdict
@@ -292,10 +293,20 @@ class Desk:
         self, step: Step, event: Event[Any], perform: Perform, policy: StepPolicy, ends: list[Effect]
     ) -> Emit | Refuse | Finished | None:
         entry = step.entry
+        # With no delivery left there is no later: then it is waited for here.
+        postponed = Postponed(tried=entry.deliveries - 1) if step.spared else None
         report = await self._performer.carry_out(
-            perform, self._claim(entry), Errand.of(event), self._manifest, policy, unrecorded=ends
+            perform,
+            self._claim(entry),
+            Errand.of(event),
+            self._manifest,
+            policy,
+            unrecorded=ends,
+            postponed=postponed,
         )
         if report.status == "interrupted":
+            if report.error == "later" and postponed is not None:
+                return Finished(compose.retry(step, postponed.error, postponed.seconds))
             if report.error == "unlogged":
                 return Finished(compose.quarantine(step, "unlogged", "a plan that no commit ever delivered"))
             return Finished(compose.park(entry)) if report.error == "held" else None

@@ -5,6 +5,14 @@ local function effect_ended(H, effect, record)
   local raw = call('HGET', key, H.id .. ':m')
   if not raw then return { 'missing', '' } end
   local m = cjson.decode(raw)
+  if H.st == 'released' then
+    -- Nothing was done, and another attempt is for later: the intent was none.
+    if m.st ~= 'intent' or m.own ~= H.own then return { 'late', m.st } end
+    call('HDEL', key, H.id, H.id .. ':m')
+    call('ZREM', P .. ':inflight', H.id .. ' ' .. H.r)
+    append('retry', H.r, record)
+    return { 'released', '' }
+  end
   -- The next claimant may give up on an intent once its deadline has passed: nobody knows what it did.
   local given_up = H.st == 'uncertain' and now >= m.dl
   if m.st ~= 'intent' or (m.own ~= H.own and not given_up) then

@@ -40,7 +40,7 @@ end
 append('event', H.r, ARGV[3], ARGV[2])
 s.events = s.events + 1
 s.open = s.open + apply_route(s, H.from, e, route, 0)
-if s.phase > 0 then withdraw(s); unstart(s); unpark_cut(s) end
+if s.phase > 0 then withdraw(s); unstart(s); untime(s); unpark_cut(s) end
 if overdue then reap(s) end
 advance(s, nil)
 flush(s)

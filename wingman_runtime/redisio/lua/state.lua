@@ -248,6 +248,14 @@ local function unstart(s)
   s.open = s.open - 1
 end
 
+-- A retry that is still to come comes now: its answer will be cut, and nobody waits a day for that.
+local function untime(s)
+  local flat = call('HGETALL', reqkey(s.req) .. ':steps')
+  for i = 1, #flat, 2 do
+    if flat[i + 1] == '@timer' then call('ZADD', P .. ':timers', 'XX', now, flat[i]) end
+  end
+end
+
 -- Whether a tool may be at work for a request: an intent without an end, its deadline still to come.
 local function at_work(req)
   if not call('HGET', reqkey(req), 'fxseq') then return false end

@@ -20,7 +20,11 @@ MUTATIONS = {
         "if not H.takeover or now < m.dl then "
         "return { 'in_doubt', m.st, math.max(0, m.dl - now) } end\n    attempt = m.n + 1",
     ),
-    "an intent is on record": ("I2 absent-none", "intent", "append('effect_intent', H.r, ARGV[3])"),
+    "an intent is on record": (
+        "I2 absent-none",
+        "intent",
+        "append('effect_intent', H.r, string.sub(ARGV[3], 1, -3) .. ',\"attempt\":' .. attempt .. '}}')",
+    ),
 }
 """Clause, taken out of a script: what the checker must find."""
 

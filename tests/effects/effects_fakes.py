@@ -62,16 +62,16 @@ class MemoryStore:
             if stopped:
                 return IntentAnswer("refused", reason=reason)
         known = self.rows.get(effect.effect_id)
-        attempt = 1
+        attempt = effect.attempt
         if known is not None:
             if known.status is not EffectStatus.INTENT:
                 return IntentAnswer("known", effect=known)
-            attempt = known.attempt
+            attempt = max(attempt, known.attempt)
             if self.owners[effect.effect_id] != claim.worker:
                 wait = max(0, known.deadline_ms - self.now_ms)
                 if wait or not takeover:
                     return IntentAnswer("in_doubt", effect=known, wait_ms=wait)
-                attempt += 1
+                attempt = known.attempt + 1
         if effect.kind == "apply":
             if self.cut:
                 return IntentAnswer("refused", reason="cut")
@@ -101,7 +101,9 @@ class MemoryStore:
             if not self.crash_before_record:
                 raise Crash
         known = self.rows[effect.effect_id]
-        if known.status is not EffectStatus.INTENT or self.owners[effect.effect_id] != claim.worker:
+        given_up = effect.status is EffectStatus.UNCERTAIN and self.now_ms >= known.deadline_ms
+        ours = self.owners[effect.effect_id] == claim.worker
+        if known.status is not EffectStatus.INTENT or not (ours or given_up):
             self.late.append(effect)
             return known
         self.rows[effect.effect_id] = effect.model_copy(update={"seq": known.seq})

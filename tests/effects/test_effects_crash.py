@@ -180,6 +180,37 @@ async def test_denied_today_what_was_in_doubt_stays_in_doubt(bench: Bench, ledge
     assert (report.status, ledger.calls) == ("uncertain", ["safe a"])
 
 
+@pytest.mark.parametrize("denied", [False, True], ids=["policy allows", "policy denies"])
+@pytest.mark.parametrize("gone", ["approved", "cut"])
+async def test_what_cannot_be_taken_over_any_more_is_uncertain(
+    bench: Bench, ledger: Ledger, gone: str, denied: bool
+) -> None:
+    """The approval expired, or the request moved on, while an effect was in doubt: given up at its deadline."""
+    plan = bench.plan(("c.safe", {"name": "a"}))
+    bench.store.crash_before_record = 1
+    with pytest.raises(Crash):
+        await bench.run(plan)
+    began = bench.store.now_ms
+    setattr(bench.store, gone, gone == "cut")
+    if denied:
+        bench.policy.deny.add(("execute", "c.safe"))
+    bench.restart("w2")
+    report = await bench.run(plan)
+    assert (report.status, ledger.calls) == ("uncertain", ["safe a"])
+    assert bench.store.now_ms - began >= 30_000
+    [kept] = await bench.store.of_request(REQUEST)
+    assert kept.status is EffectStatus.UNCERTAIN
+    assert "an earlier attempt left no result" in kept.error
+
+
+async def test_what_never_began_and_may_not_leaves_nothing(bench: Bench, ledger: Ledger) -> None:
+    """A refusal of what was not begun records no effect, uncertain or other."""
+    bench.store.approved = False
+    report = await bench.run(bench.plan(("c.safe", {"name": "a"})))
+    assert (report.status, report.denied, ledger.calls) == ("failed", True, [])
+    assert await bench.store.of_request(REQUEST) == ()
+
+
 async def test_denied_today_what_was_done_stays_done(bench: Bench, ledger: Ledger) -> None:
     """Nor does it forget a recorded effect: the plan goes on to the step that is denied."""
     plan = bench.plan(("c.safe", {"name": "a"}), ("c.once", {"name": "b"}))

@@ -151,6 +151,36 @@ async def test_another_claimant_waits_out_the_deadline(house: House) -> None:
     assert (kept.result, kept.attempt) == ("mine", 2)
 
 
+async def test_the_record_of_an_intent_tells_its_attempt(house: House) -> None:
+    """A takeover's is one more than the intent it takes over; the same claim's own count is believed."""
+    h = await hands(house)
+    first = effect(h.entry)
+    await h.intend(first)
+    await h.intend(first.model_copy(update={"attempt": 2}))
+    await h.overdue(first)
+    [taken] = await inbox.reclaim(house.store, 0, "b", "w2", idle_ms=0, count=1)
+    await h.intend(first, entry=taken, worker="w2", takeover=True)
+    intents = [each for each in await house.records(h.entry.request_id) if each.kind == "effect_intent"]
+    told = [orjson.loads(each.body)["effect"] for each in intents]
+    assert [each["attempt"] for each in told] == [1, 2, 3]
+    assert [(each["effect_id"], each["args"]) for each in told] == [(first.effect_id, first.args)] * 3
+
+
+async def test_an_intent_of_an_ended_request_is_given_up_at_its_deadline(house: House) -> None:
+    """Not before, for its call may be under way; nothing new begins there, and it may be run no more."""
+    h = await hands(house)
+    first = effect(h.entry)
+    await h.intend(first)
+    await house.call("HSET", house.store.keys(0).request(h.entry.request_id), "status", "ended")
+    [taken] = await inbox.reclaim(house.store, 0, "b", "w2", idle_ms=0, count=1)
+    assert (await h.intend(first, entry=taken, worker="w2", takeover=True)).kind == "in_doubt"
+    assert await h.refusal(effect(h.entry, "2"), entry=taken, worker="w2") == "cut"
+    await h.overdue(first)
+    assert await h.refusal(first, entry=taken, worker="w2", takeover=True) == "cut"
+    ended = await h.record(first, EffectStatus.UNCERTAIN, entry=taken, worker="w2")
+    assert ended.status is EffectStatus.UNCERTAIN
+
+
 async def test_giving_up_on_a_doubt_is_for_after_the_deadline(house: House) -> None:
     """Another claimant may record uncertain once the deadline has passed, not before."""
     h = await hands(house)

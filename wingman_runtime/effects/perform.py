@@ -295,7 +295,8 @@ class Performer:
         """From intent to end. Leaves only with an end that is recorded, or with none."""
         effect_id = call.effect.effect_id
         while True:
-            answer = await self._intend(job, call.effect)
+            number = self._begun.get(effect_id, 0) + 1
+            answer = await self._intend(job, call.effect.model_copy(update={"attempt": number}))
             if isinstance(answer, NotDone):
                 return answer
             effect = answer.effect or call.effect
@@ -335,11 +336,22 @@ class Performer:
                 plan_digest=job.plan_digest,
             )
             if answer.kind == "refused":
-                return refused_intent(answer.reason)
+                return await self._given_up(job, effect, refused_intent(answer.reason))
             if answer.kind != "in_doubt" or answer.wait_ms <= 0:
                 return answer
             # In short naps: the earlier attempt may yet record its end, or a pause may come.
             await self._sleep(min(answer.wait_ms / 1000, _POLL_SECONDS))
+
+    async def _given_up(self, job: _Job, effect: Effect, refused: NotDone) -> IntentAnswer | NotDone:
+        """It may not begin any more. If it had begun, its time is over: nobody will learn what came of it."""
+        if refused.stop:
+            return refused
+        for recorded in await self._store.of_request(job.claim.request_id):
+            if recorded.effect_id == effect.effect_id and recorded.status is EffectStatus.INTENT:
+                why = f"an earlier attempt left no result, and {refused.error}"
+                end = await self._end(job, recorded, EffectStatus.UNCERTAIN, error=why)
+                return end if isinstance(end, NotDone) else IntentAnswer("known", effect=end)
+        return refused
 
     async def _attempt(self, job: _Job, call: _Call, number: int) -> CallEnd:
         effect_id = call.effect.effect_id

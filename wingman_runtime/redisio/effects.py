@@ -13,7 +13,7 @@ from wingman_runtime.contracts.ids import partition_of
 from wingman_runtime.contracts.work import Effect, EffectStatus, Outcome
 from wingman_runtime.redisio.store import Store, mapped, text
 
-_LOGGED = ("effect_id", "plan_id", "step", "tool", "args", "resource", "kind", "undoes", "attempt")
+_LOGGED = ("effect_id", "plan_id", "step", "tool", "args", "resource", "kind", "undoes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +68,13 @@ class RedisEffects:
             "digest": plan_digest,
             "timeout": effect.deadline_ms,
             "takeover": takeover,
+            "attempt": effect.attempt,
         }
         record = {
             "agent": claim.agent,
             "worker": claim.worker,
             "event_id": claim.event_id,
-            "effect": effect.model_dump(include=set(_LOGGED)),
+            "effect": effect.model_dump(include=set(_LOGGED)),  # last: the script adds the attempt
         }
         kind, detail, wait = await self._store.run(
             "intent",

@@ -39,7 +39,7 @@ COMMANDS = (
     ("approval", "approval:app", "Look at approvals and vote."),
     ("schedule", "schedule:app", "Look at schedules, fire one by hand, hold one."),
     ("pause", "control:pause", "Hold work back."),
-    ("halt", "halt:halt", "Stop: nothing new begins; say what had begun."),
+    ("halt", "halt:halt", "Stop work, so that nothing new begins, and say what had."),
     ("resume", "control:resume", "Let held work go on."),
     ("status", "control:status", "Say what runs, what waits and what is held."),
     ("reconcile", "reconcile:reconcile", "Look for what should never happen, and mend it."),

@@ -349,6 +349,7 @@ class House:
             read: Mapping[str, tuple[Any, ...]] = {
                 "stream": ("XRANGE", key, "-", "+"),
                 "hash": ("HGETALL", key),
+                "set": ("SORT", key, "ALPHA"),
                 "zset": ("ZRANGE", key, 0, -1, "WITHSCORES"),
                 "list": ("LRANGE", key, 0, -1),
                 "string": ("GET", key),

@@ -113,7 +113,7 @@ class DeadLetters:
                 hint=f"look at it (`wingman dlq show {letter_id}`), then discard it",
             )
         old = found.request_id if found is not None else earlier.request_id if earlier else ""
-        first = await self._first_event(old, found)
+        first = await self._first_record(old, found)
         act = self._act(letter_id, old, reason, by, again=again, force=force)
         return await self._handed_in(act, first, found)
 
@@ -180,14 +180,15 @@ class DeadLetters:
 
     async def _handed_in(self, act: Act, first: dict[str, Any], letter: DeadLetter | None) -> Replayed:
         new_id = admission.new_request_id(partition_of(act.request_id))
+        asked = first["event"]
         try:
             event = letter_of(
-                UserRequestReceived.model_validate(first["data"]),
+                UserRequestReceived.model_validate(asked["data"]),
                 derive("evt", new_id),
                 new_id,
-                actor=str(first["actor"]),
-                tenant=str(first["tenant"]),
-                flow=str(first["flow"]),
+                actor=str(asked["actor"]),
+                tenant=str(asked["tenant"]),
+                flow=str(asked["flow"]),
                 source=replay_source(act.letter),
             )
         except (ValidationError, KeyError) as error:
@@ -199,21 +200,23 @@ class DeadLetters:
         event = event.model_copy(update={"causationid": act.request_id})
         record = _record("dead_letter_replayed", act, letter, replay=new_id)
         try:
-            admitted = await self._client.door.hand_in(event, replay=Replay(act, record))
+            # Behind its kind again, if it had an ordering key: the old one has ended, others may wait by now.
+            order = str(first.get("ordering_key") or "")
+            admitted = await self._client.door.hand_in(event, order=order, replay=Replay(act, record))
         except ReplayRefusedError as refused:
             if refused.why == "replayed":
                 return Replayed(act.letter, self._client.request(refused.about), new=False)
             raise _refused(act, refused) from None
         return Replayed(act.letter, self._client.request(admitted), new=True)
 
-    async def _first_event(self, request_id: str, letter: DeadLetter | None) -> dict[str, Any]:
-        """The event that handed the old request in: from its trail, the letter itself, or the audit store."""
+    async def _first_record(self, request_id: str, letter: DeadLetter | None) -> dict[str, Any]:
+        """What handed the old request in: from its trail, the letter itself, or the audit store."""
         for entry in await state.records(self._client.store, request_id, 0, 1):
             found = _received(entry.body)
             if found is not None:
                 return found
         if letter is not None and letter.event_type == "UserRequestReceived" and letter.event is not None:
-            return letter.event
+            return {"event": letter.event}
         stored = _stored(self._client, request_id)
         if stored is not None:
             return stored
@@ -225,8 +228,9 @@ class DeadLetters:
 
 
 def _received(body: bytes) -> dict[str, Any] | None:
-    event = orjson.loads(body).get("event")
-    return event if isinstance(event, dict) and event.get("type") == "UserRequestReceived" else None
+    record: dict[str, Any] = orjson.loads(body)
+    event = record.get("event")
+    return record if isinstance(event, dict) and event.get("type") == "UserRequestReceived" else None
 
 
 def _stored(client: Client, request_id: str) -> dict[str, Any] | None:

@@ -241,3 +241,21 @@ async def test_one_old_letter_is_told_too(tmp_path: Path, valkey_url: str) -> No
         [record] = await until(told)
         assert record["event"]["data"]["depth"] == 1
         assert record["event"]["data"]["oldest_s"] >= 0.5
+
+
+async def test_a_replay_stands_in_line_behind_its_ordering_key(tmp_path: Path, valkey_url: str) -> None:
+    """Requests of the key that came meanwhile go first: the replay is the last of them."""
+    root = write(tmp_path / "p", _spec())
+    async with site(load(root, valkey_url)) as place:
+        await _failed(place, ordering_key="account 7")
+        [letter] = await place.client.dead_letters.listed()
+        (root / "mended").touch()
+        await place.client.pause("agent:work", reason="a test")
+        meanwhile = await place.submit(ordering_key="account 7")
+        done = await place.client.dead_letters.replay(letter.letter_id, reason="mended")
+        await place.client.resume("agent:work", reason="a test")
+        assert (await done.request.result(10)).outcome == "completed"
+        ends = [(await one.state()).ended_ms for one in (meanwhile, done.request)]
+        assert 0 < ends[0] <= ends[1]
+        begun = [one for one in await place.trail(done.request) if one.agent == "work"]
+        assert begun[0].at_ms >= ends[0]

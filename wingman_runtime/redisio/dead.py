@@ -206,7 +206,7 @@ async def discard(store: Store, act: Act, record: bytes) -> tuple[str, str]:
 
 
 async def pile(store: Store, agent: str, high: bool, record: bytes) -> bool:
-    """Note that an agent's letters are too many, or no longer; True if that is news, which ``record`` logs."""
+    """Note that an agent's letters are too many, or no longer; True, and ``record`` logged, if it is news."""
     return bool(await store.run("pile", 0, "tell", agent, int(high), record))
 
 

@@ -24,7 +24,7 @@ class Pulse:
     """See the module. Times are `time.perf_counter`'s.
 
     Attributes:
-        ends: when each request ended, in order.
+        ends: when each request ended, in order; ``taken``: how long after it was due.
         refused: requests that a closed door turned away; whoever asked gives up.
         unknown: requests whose submit failed for another reason.
         uncertain: of those that ended; a worker that is struck at its tool cannot know what it did.
@@ -33,6 +33,7 @@ class Pulse:
     def __init__(self, client: Client, rate: float) -> None:
         self.rate = rate
         self.ends: list[float] = []
+        self.taken: list[float] = []
         self.refused = 0
         self.unknown = 0
         self.uncertain = 0
@@ -46,7 +47,7 @@ class Pulse:
         while True:
             due += 1 / self.rate
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            task = asyncio.create_task(self._one())
+            task = asyncio.create_task(self._one(due))
             self._open[task] = due
             task.add_done_callback(self._over)
 
@@ -55,7 +56,7 @@ class Pulse:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failed = error
 
-    async def _one(self) -> None:
+    async def _one(self, due: float) -> None:
         try:
             request = await self._client.submit("bench.echo", {"body": PAYLOAD})
         except AdmissionClosedError:
@@ -70,6 +71,7 @@ class Pulse:
         elif response.outcome != "completed":
             raise WrongAnswerError(f"{request.id}: {response.outcome}: {response.reasons}")
         self.ends.append(time.perf_counter())
+        self.taken.append(self.ends[-1] - due)
 
     def check(self) -> None:
         """Raises what went wrong with any request so far."""
@@ -78,6 +80,10 @@ class Pulse:
 
     def ended(self, since: float, until: float) -> int:
         return bisect_left(self.ends, until) - bisect_left(self.ends, since)
+
+    def slowest(self, since: float) -> float:
+        """The longest that any that ended since then had taken, in seconds."""
+        return max(self.taken[bisect_left(self.ends, since) :], default=0.0)
 
     def seconds(self, since: float, until: float) -> list[int]:
         """How many ended in each whole second of a span."""

@@ -44,6 +44,7 @@ class Recovery:
         back: from the end of the fault to the beginning of the first second with enough; None: not seen.
         caught_up: from the end of the fault until everything handed in before it had ended.
         stored: from the end of the fault until the audit store had caught up; 0 where that is not the point.
+        slowest: the longest that a request took which ended since the fault began, from when it was due.
         seconds: requests that ended, second by second, from some before the fault to some after it.
     """
 
@@ -55,6 +56,7 @@ class Recovery:
     back: float | None
     caught_up: float
     stored: float
+    slowest: float
     refused: int
     unknown: int
     uncertain: int
@@ -68,7 +70,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--away", type=float, default=3.0, help="seconds the killed server is away (3)")
     parser.add_argument("--stop", type=float, default=300.0, help="seconds the recorder is stopped (300)")
     parser.add_argument("--rate", type=float, default=0.0, help="requests a second (a third of the most)")
-    parser.add_argument("--claim-idle", type=float, default=60.0, help="times.claim_idle (60)")
+    parser.add_argument("--claim-idle", type=float, default=15.0, help="times.claim_idle (15)")
     parser.add_argument("--recorder-lag", type=int, default=50_000, help="admission.recorder_lag (50000)")
     parser.add_argument("--only", nargs="+", choices=tuple(FAULTS), default=list(FAULTS))
     parser.add_argument("--json", action="store_true", help="with every second, as JSON")
@@ -118,6 +120,7 @@ async def _observed(
         back=back,
         caught_up=caught_up,
         stored=stored,
+        slowest=pulse.slowest(began),
         refused=pulse.refused - refused,
         unknown=pulse.unknown - unknown,
         uncertain=pulse.uncertain - uncertain,
@@ -228,6 +231,7 @@ def _show(found: Sequence[Recovery], console: Console) -> None:
             "not seen" if one.back is None else f"{one.back:.1f}",
             f"{one.caught_up:.1f}",
             f"{one.stored:.1f}" if one.stored else "",
+            f"{one.slowest:.1f}",
             *(f"{count}" for count in (one.refused, one.unknown, one.uncertain)),
         )
     console.print(table)

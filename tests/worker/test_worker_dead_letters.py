@@ -101,7 +101,7 @@ async def test_replaying_twice_answers_with_the_first_replay(tmp_path: Path, val
 
 
 async def test_what_is_discarded_stays_on_the_record(tmp_path: Path, valkey_url: str) -> None:
-    """It leaves the stream; the log says who, why and what; afterwards it can be neither shown nor replayed."""
+    """It leaves the stream; the log says who, why and what; then it is neither shown nor replayed."""
     async with site(load(write(tmp_path / "p", _spec()), valkey_url)) as place:
         request = await _failed(place)
         [letter] = await place.client.dead_letters.listed()

@@ -185,7 +185,7 @@ async def test_denied_today_what_was_in_doubt_stays_in_doubt(bench: Bench, ledge
 async def test_what_cannot_be_taken_over_any_more_is_uncertain(
     bench: Bench, ledger: Ledger, gone: str, denied: bool
 ) -> None:
-    """The approval expired, or the request moved on, while an effect was in doubt: given up at its deadline."""
+    """The approval expired, or the request moved on, while it was in doubt: given up at its deadline."""
     plan = bench.plan(("c.safe", {"name": "a"}))
     bench.store.crash_before_record = 1
     with pytest.raises(Crash):

@@ -57,6 +57,8 @@ async def test_a_timeout_is_retried_by_a_durable_timer_then_dead_lettered(
         "raise asyncio.CancelledError",
         "sys.exit(3)",
         "raise KeyboardInterrupt",
+        "raise type('Own', (BaseException,), {})",
+        "raise BaseExceptionGroup('two', [KeyboardInterrupt()])",
         "raise ValueError('\\ud800')",
         "return None",
         "return Emit(ExecutionComplete.model_construct(plan=object()))",
@@ -74,6 +76,33 @@ async def test_whatever_an_agent_raises_is_only_its_failure(
         bad = [await place.submit("bad") for _ in range(3)]
         assert {(await request.result(15)).outcome for request in bad} == {"failed"}
         assert (await (await place.submit()).result(5)).outcome == "completed"
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "asyncio.current_task().cancel(); await asyncio.sleep(60)",
+        "t = asyncio.get_running_loop().time() + 9\n"
+        "    while asyncio.get_running_loop().time() < t:\n"
+        "        try: await asyncio.sleep(1)\n"
+        "        except BaseException: pass",
+    ],
+    ids=["cancels itself", "will not be cancelled"],
+)
+async def test_whatever_an_agent_does_to_its_task_its_request_ends(
+    tmp_path: Path, valkey_url: str, deed: str
+) -> None:
+    """Nobody renews what nobody works on any more: it is delivered again, counted, and buried at last."""
+    body = f"if event.data.request.intent == 'bad':\n    {deed}\n{COMPLETE}"
+    spec = _spec(
+        body,
+        extra="timeout: 0.3\nretry: {attempts: 2, base: 0.01, cap: 0.01}\n",
+        settings="times: {claim_idle: 0.4}\n",
+    )
+    async with site(load(write(tmp_path / "p", spec), valkey_url)) as place:
+        bad = await place.submit("bad")
+        assert (await (await place.submit()).result(5)).outcome == "completed"
+        assert (await bad.result(8)).outcome == "failed"
 
 
 async def test_hung_threads_hold_up_neither_their_agent_nor_the_end(tmp_path: Path, valkey_url: str) -> None:

@@ -198,7 +198,9 @@ class _Answer:
 async def _run_async(spec: ToolSpec, args: Mapping[str, Any], context: ToolContext) -> _Answer:
     try:
         return _Answer(value=await spec.call(args, context))
-    except (Exception, SystemExit) as error:
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
         return _Answer(error=error)
 
 

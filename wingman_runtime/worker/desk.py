@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -115,6 +116,11 @@ class Desk:
     def attempts(self) -> int:
         """Deliveries an event may have."""
         return self._manifest.retry.attempts
+
+    @property
+    def longest(self) -> float:
+        """Seconds an answer takes at the most, if its agent lets itself be cancelled."""
+        return math.inf if self._manifest.performs else self._manifest.timeout.total_seconds()
 
     async def work(
         self, entry: Entry, *, early: bool = False, foreseen: Outcome | None = None
@@ -277,7 +283,9 @@ class Desk:
                 raise
             # Raised by the agent itself: taken for a cancellation of ours, it would leave the entry in hand.
             raise RuntimeError("the agent raised CancelledError") from error
-        except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:
+        except Exception:
+            raise
+        except BaseException as error:  # SystemExit, a group with one in it, a class of its own
             raise RuntimeError(f"the agent raised {type(error).__name__}") from error
         return outcome
 

@@ -223,6 +223,11 @@ class Lane:
             # A fault of ours, not of the entry: let it go, counted, rather than hold it for ever unseen.
             _LOG.exception("desk failed", agent=self.agent, entry=held.entry.entry_id)
             finished = None
+        except BaseException:
+            # An agent may cancel the task it runs in: what nobody works on must not be renewed.
+            if self._in_hand.get(held.entry.entry_id) is held:
+                self._drop(held.entry.entry_id)
+            raise
         if finished is None:
             self._drop(held.entry.entry_id)
         else:
@@ -332,6 +337,12 @@ class Lane:
                 _LOG.warning("claim lost", agent=self.agent, entry=held.entry.entry_id)
                 if held.task is not None:
                     held.task.cancel()
+                self._drop(held.entry.entry_id)
+        for held in list(self._in_hand.values()):
+            hung = now - held.since > self._desk.longest + self._limits.claim_idle
+            if hung and held.task is not None and not held.task.done():
+                # It will not be cancelled. Its entry goes on without it, counted, to the dead letters at last.
+                _LOG.error("let go of a hung agent", agent=self.agent, entry=held.entry.entry_id)
                 self._drop(held.entry.entry_id)
 
     async def _suspecting(self) -> None:

@@ -65,10 +65,7 @@ def test_a_wrong_address(bench: Bench, url: str, shown: str, message: str, hint:
 def test_a_wrong_address_in_the_file(bench: Bench) -> None:
     """Then the file and its line are named."""
     bench.write("config/wingman.yaml", "name: fresh\nredis:\n  url: http://host/0\n")
-    text = (
-        "error: http://host/0 (from config/wingman.yaml:3): "
-        f"{BEGIN}\n  → {SCHEMES}\n"
-    )
+    text = f"error: http://host/0 (from config/wingman.yaml:3): {BEGIN}\n  → {SCHEMES}\n"
     bench.refused("status", code=2, says=text)
 
 

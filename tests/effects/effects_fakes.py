@@ -19,7 +19,8 @@ from wingman_runtime.contracts.work import (
     PlanReport,
     Step,
 )
-from wingman_runtime.effects.perform import Errand, Performer
+from wingman_runtime.effects.errand import Errand
+from wingman_runtime.effects.perform import Performer
 from wingman_runtime.effects.registry import ToolRegistry
 from wingman_runtime.effects.store import Claim, IntentAnswer
 from wingman_runtime.effects.tool import ToolSpec, spec_of

@@ -224,7 +224,7 @@ async def test_a_request_cancelled_under_a_halt_is_undone_if_compensations_may_r
         (root / "gate").unlink()
 
         async def decided() -> bool:
-            return (await request.state()).decided == "cancelled"
+            return bool((await request.state()).decided == "cancelled")
 
         await until(decided)
         effects = [e for e in await RedisEffects(place.store).of_request(request.id) if e.kind == "apply"]

@@ -341,7 +341,7 @@ class Lane:
         for held in list(self._in_hand.values()):
             hung = now - held.since > self._desk.longest + self._limits.claim_idle
             if hung and held.task is not None and not held.task.done():
-                # It will not be cancelled: its entry goes on without it, counted, to the dead letters at last.
+                # It cannot be cancelled: its entry goes on without it, counted, at last to the dead letters.
                 _LOG.error("let go of a hung agent", agent=self.agent, entry=held.entry.entry_id)
                 self._drop(held.entry.entry_id)
 

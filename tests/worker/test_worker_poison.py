@@ -1,4 +1,4 @@
-"""Events that kill their worker, or cannot be read: out of the way after so many deliveries, none else harmed.
+"""Events that kill their worker, or cannot be read: out of the way after so many tries, and none else harmed.
 
 Workers here are processes of their own, each replaced when it dies, as a supervisor would.
 """

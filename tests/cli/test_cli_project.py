@@ -153,6 +153,7 @@ def test_parameters_are_text_or_json() -> None:
 def test_times_of_a_query() -> None:
     """A moment is ISO text or an age."""
     assert moment("", "--since") is None
+    assert moment("999999999d", "--since") == 0, "no server knows a time before 1970"
     assert moment("2026-01-31T12:00:00+00:00", "--since") == 1769860800000
     now, before = moment("0s", "--since"), moment("2h", "--since")
     assert now is not None

@@ -293,6 +293,22 @@ async def test_the_same_without_async(busy: Site) -> None:
     assert (await asyncio.to_thread(use))[-1] == "AuditStamped"
 
 
+async def test_words_that_no_record_can_carry_are_refused_before_anything_is_done(busy: Site) -> None:
+    """A lone surrogate, or no reason at all: an error of ours, no rule is set and no request handed in."""
+    client, lone = busy.client, "\ud800"
+    for reason, by in (("", "bob"), ("  ", "bob"), (lone, "bob"), ("t", lone)):
+        with pytest.raises(WingmanError):
+            await client.pause("agent:work", reason=reason, by=by)
+        with pytest.raises(WingmanError):
+            await client.resume("all", reason=reason, by=by)
+        with pytest.raises(WingmanError):
+            await client.cancel("req_p0_" + "0" * 32, reason=reason, by=by)
+    with pytest.raises(ContractError, match="UTF-8"):
+        await busy.client.submit("t", flow="work", actor="alice", tenant="demo", idempotency_key=lone)
+    assert not await client.rules()
+    assert not await client.requests()
+
+
 def test_a_client_that_is_not_open_says_so(tmp_path: Path, valkey_url: str) -> None:
     """Neither hangs nor fails in a library."""
     settings = load(write(tmp_path / "p", SPEC), valkey_url).settings

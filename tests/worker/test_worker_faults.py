@@ -63,6 +63,8 @@ async def test_a_timeout_is_retried_by_a_durable_timer_then_dead_lettered(
         "return None",
         "return Emit(ExecutionComplete.model_construct(plan=object()))",
         "return Emit('text')",
+        "return type('Own', (Emit,), {})(ExecutionComplete(plan=event.data))",
+        "return Emit(type('ExecutionComplete', (EventModel,), {'contract': ExecutionComplete.contract})())",
     ],
 )
 @pytest.mark.parametrize("sync", [False, True], ids=["async", "thread"])

@@ -52,11 +52,11 @@ def moment(said: str, option: str) -> int | None:
     try:
         if age := _AGE.fullmatch(said):
             seconds = int(age[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[age[2]]
-            return int((time.time() - seconds) * 1000)
+            return max(0, int((time.time() - seconds) * 1000))
         if _NO_DAY.fullmatch(said):
             said = f"{datetime.now().astimezone().date()}T{said}"
         found = _of_this_year(said) if _NO_YEAR.fullmatch(said) else datetime.fromisoformat(said)
-        return round(found.timestamp() * 1000)
+        return max(0, round(found.timestamp() * 1000))
     except (ValueError, OverflowError):
         raise UsageError(
             f"{option}: {given!r} is no time",

@@ -27,7 +27,7 @@ from pydantic import SecretStr
 from wingman_runtime.client.dead import DeadLetters
 from wingman_runtime.client.door import Door
 from wingman_runtime.client.effects import Effects
-from wingman_runtime.client.envelope import letter_of, ordered_by, plain_of, work_of
+from wingman_runtime.client.envelope import letter_of, ordered_by, plain_of, refuse_no_text, work_of
 from wingman_runtime.client.interrupt import Interrupts
 from wingman_runtime.client.later import start_of, told_start
 from wingman_runtime.client.request import Request, request_event
@@ -167,6 +167,7 @@ class Client(Interrupts):
         who = actor or self.actor
         ordered = ordered_by(ordering_key)
         # A key's requests meet in one partition, so that one script can decide; those of a line come first.
+        refuse_no_text(idempotency_key or "", "idempotency_key")
         meeting = ordering_key or idempotency_key
         partition = (
             self.store.partition_for(tenant, meeting) if meeting else random.randrange(self.store.partitions)  # noqa: S311 - spread, not secrecy

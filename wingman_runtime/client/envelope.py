@@ -44,10 +44,7 @@ def ordered_by(ordering_key: str) -> tuple[str, ...]:
     if not ordering_key:
         return ()
     refuse_unrepresentable(ordering_key, "ordering_key")
-    try:
-        ordering_key.encode()
-    except UnicodeEncodeError:
-        raise ContractError("the key is no text that UTF-8 can carry", where="ordering_key") from None
+    refuse_no_text(ordering_key, "ordering_key")
     if len(ordering_key) > LONGEST_KEY:
         raise ContractError(
             f"the ordering key has {len(ordering_key)} characters, the limit is {LONGEST_KEY}",
@@ -55,6 +52,14 @@ def ordered_by(ordering_key: str) -> tuple[str, ...]:
             hint="name what the requests share, such as customer-7",
         )
     return (ordering_key,)
+
+
+def refuse_no_text(said: str, where: str) -> None:
+    """Raises ContractError for text that UTF-8 cannot carry: a lone surrogate."""
+    try:
+        said.encode()
+    except UnicodeEncodeError:
+        raise ContractError("it is no text that UTF-8 can carry", where=where) from None
 
 
 def plain_of(work: WorkRequest) -> dict[str, Any]:

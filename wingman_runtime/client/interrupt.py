@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from wingman_runtime.client.envelope import letter_of
+from wingman_runtime.client.envelope import letter_of, refuse_no_text
 from wingman_runtime.client.standing import Standing, ensure_there, read_standing
 from wingman_runtime.contracts.control import ControlMode, ControlRule, ControlTarget, Held, InFlight
 from wingman_runtime.contracts.events import RequestCancelled
 from wingman_runtime.contracts.ids import derive
-from wingman_runtime.errors import ConflictError, NotFoundError
+from wingman_runtime.errors import ConflictError, NotFoundError, UsageError
 from wingman_runtime.redisio import control, counts, letters
 
 if TYPE_CHECKING:
@@ -101,8 +101,8 @@ class Interrupts:
         return await control.resume(
             self.store,
             ControlTarget.parse(target),
-            reason=reason,
-            by=by or self.actor,
+            reason=_said(reason, "reason"),
+            by=_said(by or self.actor, "by"),
             agents=await counts.agent_names(self.store),
         )
 
@@ -128,12 +128,13 @@ class Interrupts:
             NotFoundError: no such request.
             ConflictError: it has ended, or its end is decided.
         """
+        who, why = _said(by or self.actor, "by"), _said(reason, "reason")
         found = await self.request(request_id).state()
         event = letter_of(
-            RequestCancelled(by=by or self.actor, reason=reason),
+            RequestCancelled(by=who, reason=why),
             derive("evt", request_id, "cancelled"),
             request_id,
-            actor=by or self.actor,
+            actor=who,
             tenant=found.tenant,
             flow=found.flow,
         )
@@ -150,7 +151,21 @@ class Interrupts:
 
     async def _hold(self, target: str, mode: ControlMode, reason: str, by: str | None) -> Held:
         parsed = ControlTarget.parse(target)
+        who, why = _said(by or self.actor, "by"), _said(reason, "reason")
         await ensure_there(self.store, parsed)
-        return await control.hold(
-            self.store, ControlRule(target=parsed, mode=mode, reason=reason, by=by or self.actor)
+        return await control.hold(self.store, ControlRule(target=parsed, mode=mode, reason=why, by=who))
+
+
+def _said(said: str, what: str) -> str:
+    """Who, or why, as it goes on the record.
+
+    Raises:
+        UsageError: nothing is said.
+        ContractError: it is no text that UTF-8 can carry.
+    """
+    if not said.strip():
+        raise UsageError(
+            f"{'a reason' if what == 'reason' else 'a name'} is needed: it goes on the record", where=what
         )
+    refuse_no_text(said, what)
+    return said

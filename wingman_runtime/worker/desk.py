@@ -50,6 +50,7 @@ CLOSING = 2
 """The phase in which a request is closed: its outcome is decided."""
 ANSWER_LIMIT = 32 * 2**20
 """Bytes of all events of one answer; far above what tools may return, far below what ends a connection."""
+_ANSWERS = frozenset({Emit, Refuse, Wait, Done, Forward})
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +234,10 @@ class Desk:
         except Exception as error:
             return self._with(ends, self._attempt_failed(step, error))
         step.decisions = tuple(decision.record() for _, decision in policy.asked)
+        if type(outcome) not in _ANSWERS:
+            # A class of the agent's own could show one event to the check, and another when it is written.
+            told = f"answered {type(outcome).__name__}, which it may not"
+            return self._with(ends, self._failed(step, "invalid_output", told))
         return self._with(ends, self._checked(step, outcome, policy))
 
     def _with(self, ends: Sequence[Effect], finished: Finished) -> Finished:
@@ -322,21 +327,25 @@ class Desk:
 
     def _checked(self, step: Step, outcome: AgentOutcome, policy: StepPolicy) -> Finished:
         """The answer, once its shape, its manifest and the emit gate allow it."""
+        kinds: list[type] = []
         match outcome:
             case Emit(events=events):
-                names = [type(event).__name__ for event in events]
+                kinds = [type(event) for event in events]
             case Refuse(event=event) | Wait(event=event):
-                names = [type(event).__name__]
+                kinds = [type(event)]
             case Done():
-                names = []
+                pass
             case Forward() if step.entry.event_type in self._manifest.forwards:
-                names = []
+                pass
             case _:
                 told = f"answered {type(outcome).__name__}, which it may not"
                 return self._failed(step, "invalid_output", told)
-        for name in names:
+        names = [kind.__name__ for kind in kinds]
+        for kind, name in zip(kinds, names, strict=True):
             if name not in self._manifest.emits:
                 return self._failed(step, "undeclared_emit", f"its manifest does not emit {name}")
+            if kind is not self._catalog.model(name):
+                return self._failed(step, "undeclared_emit", f"its {name} is another than the one declared")
         if isinstance(outcome, Refuse) and names[0] not in self._manifest.refusals:
             return self._failed(step, "undeclared_emit", f"{names[0]} is not among its refusals")
         approval = None if isinstance(outcome, Done | Forward | Perform) else outcome.approval

@@ -128,7 +128,8 @@ async def peer(mode: str, server: EmbeddedServer, room: Path, workers: int) -> A
     """FastStream as ``docs`` or ``tuned``, with so many worker processes, ready to work."""
     # RESP2, in which a stream's rows come as a list, whatever FastStream's own connection speaks.
     redis = Redis.from_url(server.url, protocol=2)
-    broker = RedisBroker(server.url, logger=None)
+    # A steady stream that falls behind for a moment has more than its default of a hundred under way.
+    broker = RedisBroker(server.url, logger=None, max_connections=2000)
     for hop in range(HOPS):
         await redis.xgroup_create(stream(hop), "g", "$", mkstream=True)
     names = [f"worker{number}" for number in range(workers)]

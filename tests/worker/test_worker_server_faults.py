@@ -119,7 +119,7 @@ async def test_a_demoted_server_is_waited_for_without_spinning(tmp_path: Path, m
 
 
 async def test_a_loading_server_is_waited_for(tmp_path: Path, machine: Machine) -> None:
-    """LOADING for a second or two after a restart: refused commands are repeated, then all goes on."""
+    """LOADING for some seconds after a restart: refused commands are repeated, then all goes on."""
     async with _place(tmp_path, machine) as (place, _):
         await asyncio.gather(*(place.store.call("SET", f"f:{n}", "x" * 100) for n in range(2000)))
         machine.ask("BGREWRITEAOF")
@@ -129,7 +129,7 @@ async def test_a_loading_server_is_waited_for(tmp_path: Path, machine: Machine) 
 
         await until(rewritten)
         await machine.kill()
-        slow = {"key-load-delay": "700", "loading-process-events-interval-bytes": "1024"}
+        slow = {"key-load-delay": "2500", "loading-process-events-interval-bytes": "1024"}
         with capture_logs() as said:
             starting = asyncio.create_task(machine.start(**slow))
             request = await place.submit()

@@ -62,6 +62,7 @@ def worker(
         if until_eof:
             loop.add_reader(sys.stdin.fileno(), lambda: _at_eof(loop, stop))
         await run_worker(project, agents=chosen, concurrency=concurrency, stop=stop)
+        await _end_with_what_hangs()
 
     _spare_the_collector()
     _runner()(until_stopped())
@@ -75,6 +76,16 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_NEW_OBJECTS, 20, 50)
+
+
+async def _end_with_what_hangs() -> None:
+    """An agent that swallows its cancellation would keep the process for ever: all else has ended by now."""
+    from wingman_runtime.redisio.ending import cancelled
+
+    if await cancelled(asyncio.all_tasks() - {asyncio.current_task()}, within=1.0):
+        note("an agent did not end when it was told to; leaving it, its work goes to another worker")
+        sys.stderr.flush()
+        os._exit(1)
 
 
 def _at_eof(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

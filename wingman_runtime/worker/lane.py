@@ -4,8 +4,7 @@
 2. Work on each entry in a task of its own, so a slow one holds up nobody.
 3. File what has *finished*, whatever was fetched with it, in one commit per batch.
 4. Keep hold of long work (renew), take over what others left (reclaim), find what a lost reply hid (mine).
-   What was in hand at the end of worker after worker is taken over alone: if it is what ended them, it ends
-   nobody else's work with it.
+   What was in hand at the end of worker after worker is taken over alone, for it may be what ended them.
 5. On the way out: finish within the grace, then give the rest back uncounted.
 
 The server being away is nothing an entry should suffer for: the lane waits, asks again, and keeps its claims.
@@ -42,7 +41,7 @@ from wingman_runtime.worker.lawbook import Lawbook
 _LOG = structlog.get_logger(__name__)
 _TRIES = 8
 _LATER = (BackendUnreachableError, BackendRefusedError, AdmissionClosedError)
-_NAP, _LONGEST_NAP = 0.1, 2.0
+_NAP, _LONGEST_NAP, _HUNG = 0.1, 2.0, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,7 +397,10 @@ class Lane:
 
     async def _give_back(self) -> None:
         """Release what is left, the replies that nobody read included, and leave the group."""
-        await cancelled([held.task for held in self._in_hand.values() if held.task is not None])
+        tasks = {held.task: held for held in self._in_hand.values() if held.task is not None}
+        hung = {tasks[task].entry.entry_id for task in await cancelled(list(tasks), within=_HUNG)}
+        if hung:  # still being worked on: others take them over once they have been idle for long enough
+            _LOG.error("an agent does not end", agent=self.agent, entries=sorted(hung))
         if self.abandoned:
             return
         try:
@@ -407,10 +409,10 @@ class Lane:
                 left = await inbox.mine(
                     self._store, self.partition, self.agent, self._worker, count=self._limits.slots * 2
                 )
-                entries = [entry.entry_id for entry in left]
+                entries = [entry.entry_id for entry in left if entry.entry_id not in hung]
                 if entries:
                     await inbox.release(self._store, self.partition, self.agent, self._worker, entries)
-                if await inbox.leave(self._store, self.partition, self.agent, self._worker):
+                if hung or await inbox.leave(self._store, self.partition, self.agent, self._worker):
                     break
         except Exception as error:
             # Its idle time will give the rest to another worker; that costs a delivery, never an entry.

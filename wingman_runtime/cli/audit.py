@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Group, Parameter
 
-from wingman_runtime.cli.common import DEFAULT, Common
+from wingman_runtime.cli.common import DEFAULT, Common, Count
 from wingman_runtime.cli.ids import ABOUT, stored_request
 from wingman_runtime.cli.out import Out, note
 from wingman_runtime.cli.times import moment, rfc3339, shown, shown_short
@@ -107,7 +107,7 @@ def tail(
 def query(
     *,
     which: Which = ANY,
-    limit: Annotated[int, Parameter(help="At most so many.")] = 100,
+    limit: Annotated[Count, Parameter(help="At most so many.")] = 100,
     oldest: Annotated[bool, Parameter(negative="", help="Oldest first.")] = False,
     common: Common = DEFAULT,
 ) -> int:

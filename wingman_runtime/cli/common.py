@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import Group, Parameter
+from cyclopts.validators import Number
 
 from wingman_runtime.cli.out import Out
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from wingman_runtime.settings import Settings
 
 T = TypeVar("T")
+Count = Annotated[int, Parameter(validator=Number(gte=1, lte=1_000_000))]
+"""How many of something to show."""
 _EVERYWHERE = Group("Everywhere", sort_key=100)
 
 

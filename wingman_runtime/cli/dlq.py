@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Group, Parameter
 
-from wingman_runtime.cli.common import DEFAULT, Common, actor_of, called, with_client
+from wingman_runtime.cli.common import DEFAULT, Common, Count, actor_of, called, with_client
 from wingman_runtime.cli.ids import ABOUT, letter_of, request_of
 from wingman_runtime.cli.out import note
 from wingman_runtime.cli.times import moment, rfc3339, shown
@@ -69,7 +69,7 @@ NONE = Filters()
 @app.command(name="list")
 def list_(
     *,
-    limit: Annotated[int, Parameter(name=["--limit", "-n"], help="So many at the most.")] = 50,
+    limit: Annotated[Count, Parameter(name=["--limit", "-n"], help="So many at the most.")] = 50,
     filters: Filters = NONE,
     common: Common = DEFAULT,
 ) -> int:

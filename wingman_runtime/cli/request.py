@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from wingman_runtime.cli import effects as ledger
-from wingman_runtime.cli.common import DEFAULT, Common, actor_of, called, with_client
+from wingman_runtime.cli.common import DEFAULT, Common, Count, actor_of, called, with_client
 from wingman_runtime.cli.control import told_rule
 from wingman_runtime.cli.ids import ABOUT, request_of, stored_request
 from wingman_runtime.cli.out import Out, note, plain, style_of
@@ -35,7 +35,7 @@ Id = Annotated[str, Parameter(help=f"The request's id, {ABOUT}.")]
 def list_(
     *,
     status: Annotated[str, Parameter(help="Only these: open, ended, or an outcome such as failed.")] = "",
-    limit: Annotated[int, Parameter(name=["--limit", "-n"], help="Among so many of the latest.")] = 50,
+    limit: Annotated[Count, Parameter(name=["--limit", "-n"], help="Among so many of the latest.")] = 50,
     common: Common = DEFAULT,
 ) -> int:
     """The latest requests.

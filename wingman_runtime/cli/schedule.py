@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from wingman_runtime.cli.common import DEFAULT, Common, actor_of, called, with_client
+from wingman_runtime.cli.common import DEFAULT, Common, Count, actor_of, called, with_client
 from wingman_runtime.cli.out import note
 from wingman_runtime.cli.times import rfc3339, shown
 from wingman_runtime.errors import NotFoundError
@@ -55,7 +55,7 @@ def next_(
     name: Name,
     /,
     *,
-    count: Annotated[int, Parameter(name=["--count", "-n"], help="So many.")] = 5,
+    count: Annotated[Count, Parameter(name=["--count", "-n"], help="So many.")] = 5,
     common: Common = DEFAULT,
 ) -> int:
     """The next due times of a schedule as the file has it, here and in its own zone. Needs no server.

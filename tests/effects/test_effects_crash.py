@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from tests.effects.effects_fakes import REQUEST, Bench, Crash, MemoryStore, specs
 from wingman_runtime.contracts.compensation import plan_compensation
 from wingman_runtime.contracts.tool import ToolContext, tool
-from wingman_runtime.contracts.work import CompensationPlan, Effect, EffectStatus
+from wingman_runtime.contracts.work import CompensationPlan, Effect, EffectStatus, Plan
 from wingman_runtime.effects.registry import ToolRegistry
 from wingman_runtime.errors import ToolError
 
@@ -63,6 +64,20 @@ def bench(ledger: Ledger, tmp_path: Path) -> Bench:
     return Bench(registry(ledger), tmp_path / "workspace")
 
 
+async def killed_in_the_tool(bench: Bench, ledger: Ledger, plan: Plan) -> None:
+    """The worker is gone when the tool is called. What a tool itself raises is only ever its answer."""
+    running = asyncio.ensure_future(bench.run(plan))
+
+    def die() -> None:
+        ledger.on_call = lambda: None
+        running.cancel()
+        raise asyncio.CancelledError
+
+    ledger.on_call = die
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
 @pytest.mark.parametrize("where", ["after the intent", "in the tool", "before the record"])
 @pytest.mark.parametrize(("name", "status", "most"), [("c.once", "uncertain", 1), ("c.safe", "done", 2)])
 async def test_a_crash_anywhere_never_doubles_what_is_not_idempotent(
@@ -71,18 +86,15 @@ async def test_a_crash_anywhere_never_doubles_what_is_not_idempotent(
     """Another worker waits out the deadline; it re-runs the idempotent tool and calls the other uncertain."""
     plan = bench.plan((name, {"name": "a"}), ("c.once", {"name": "b"}))
 
-    def die() -> None:
-        ledger.on_call = lambda: None
-        raise Crash
-
     if where == "in the tool":
-        ledger.on_call = die
-    elif where == "after the intent":
-        bench.store.crash_after_intent = 1
+        await killed_in_the_tool(bench, ledger, plan)
     else:
-        bench.store.crash_before_record = 1
-    with pytest.raises(Crash):
-        await bench.run(plan)
+        if where == "after the intent":
+            bench.store.crash_after_intent = 1
+        else:
+            bench.store.crash_before_record = 1
+        with pytest.raises(Crash):
+            await bench.run(plan)
     began = bench.store.now_ms
     bench.restart("w2")
     report = await bench.run(plan)
@@ -99,14 +111,9 @@ async def test_attempts_are_counted_across_workers(bench: Bench, ledger: Ledger)
     """A tool that kills every worker is given up after three attempts."""
     plan = bench.plan(("c.safe", {"name": "a"}))
 
-    def die() -> None:
-        raise Crash
-
-    ledger.on_call = die
     for worker in ("w1", "w2", "w3"):
         bench.restart(worker)
-        with pytest.raises(Crash):
-            await bench.run(plan)
+        await killed_in_the_tool(bench, ledger, plan)
     bench.restart("w4")
     assert (await bench.run(plan)).status == "uncertain"
     assert len(ledger.calls) == 3

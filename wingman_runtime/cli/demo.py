@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import shutil
 import time
 from collections.abc import Sequence
@@ -68,7 +69,7 @@ def demo(
         asyncio.run(_demo(project, workers, show, desk.port))
     right = len(show.rows) - show.wrong
     note(f"\n{right} of {len(show.rows)} as they should be, {time.monotonic() - began:.1f} s")
-    note(f"look around: {called()} --project {folder} audit tail -n 50")
+    note(f"look around: {called()} --project {shlex.quote(str(folder))} audit tail -n 50")
     if common.json:
         show.out.data(show.rows)
     return 1 if show.wrong else 0

@@ -16,6 +16,10 @@ from wingman_runtime.errors import BackendRefusedError, UnconfirmedError
 from wingman_runtime.redisio import state
 from wingman_runtime.redisio.connection import open_backend
 
+pytestmark = pytest.mark.timing(
+    "a replica must have kept up when its link is stalled, and no server tells when"
+)
+
 
 @asynccontextmanager
 async def _place(tmp_path: Path, servers: Watched, *, quorum: int = 0) -> AsyncIterator[Site]:

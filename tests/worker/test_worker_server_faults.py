@@ -118,6 +118,7 @@ async def test_a_demoted_server_is_waited_for_without_spinning(tmp_path: Path, m
         assert {(await request.result(15)).outcome for request in requests} == {"completed"}
 
 
+@pytest.mark.timing("the worker must ask while the server loads, which is over after some seconds")
 async def test_a_loading_server_is_waited_for(tmp_path: Path, machine: Machine) -> None:
     """LOADING for some seconds after a restart: refused commands are repeated, then all goes on."""
     async with _place(tmp_path, machine) as (place, _):

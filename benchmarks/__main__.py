@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import logging
 import sys
 
 import orjson
-import structlog
-import uvloop
 from rich.console import Console
 
 from benchmarks import measure, report
-from benchmarks.contestant import WrongAnswerError
+from benchmarks.runner import measured
 
 
 def _arguments() -> argparse.Namespace:
@@ -44,13 +40,7 @@ async def _measured(wanted: argparse.Namespace) -> dict[tuple[str, int], list[me
 
 def main() -> int:
     wanted = _arguments()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            rows = report.summary(runner.run(_measured(wanted)))
-    except (WrongAnswerError, TimeoutError) as error:
-        print(f"not measured: {error or 'requests were not answered in time'}", file=sys.stderr)
-        return 1
+    rows = report.summary(measured(_measured(wanted)))
     if wanted.json:
         print(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
     else:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import statistics
 import sys
 import time
@@ -17,14 +16,13 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 
 import orjson
-import structlog
-import uvloop
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.contestant import WrongAnswerError
 from benchmarks.fleet import RECORDER, Fleet, fleet
 from benchmarks.processes import processor, resident
+from benchmarks.runner import measured
 from benchmarks.server import PAYLOAD, fresh_server
 from wingman_runtime.redisio.counts import memory
 
@@ -227,13 +225,7 @@ def _ratio(short: Sequence[Drain], long: Sequence[Drain]) -> float:
 
 def main() -> int:
     wanted = _arguments()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            short, long = runner.run(_measured(wanted))
-    except (WrongAnswerError, TimeoutError) as error:
-        print(f"not measured: {error or 'not done in time'}", file=sys.stderr)
-        return 1
+    short, long = measured(_measured(wanted), late="not done in time")
     ratio = _ratio(short, long)
     if wanted.json:
         found = {

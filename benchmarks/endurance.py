@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import sys
 import time
 
-import structlog
-import uvloop
-
-from benchmarks.contestant import WrongAnswerError
 from benchmarks.ours import Ours, ours
 from benchmarks.processes import resident
+from benchmarks.runner import measured
 from benchmarks.server import fresh_server
 
 UNDER_WAY = 300
@@ -63,13 +59,7 @@ async def _measured(wanted: argparse.Namespace) -> None:
 
 def main() -> int:
     wanted = _arguments()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_measured(wanted))
-    except (WrongAnswerError, TimeoutError) as error:
-        print(f"not measured: {error or 'requests were not answered in time'}", file=sys.stderr)
-        return 1
+    measured(_measured(wanted))
     return 0
 
 

@@ -15,14 +15,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
 import orjson
-import structlog
-import uvloop
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.contestant import WrongAnswerError
 from benchmarks.fleet import RECORDER, Audited, Fleet, fleet
 from benchmarks.pulse import Pulse, beating
+from benchmarks.runner import measured
 from benchmarks.server import PAYLOAD, DurableServer, restartable
 from wingman_runtime.redisio.workers import beats
 
@@ -239,13 +238,7 @@ def _show(found: Sequence[Recovery], console: Console) -> None:
 
 def main() -> int:
     wanted = _arguments()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            found, audited = runner.run(_measured(wanted))
-    except (WrongAnswerError, TimeoutError) as error:
-        print(f"not measured: {error or 'not done in time'}", file=sys.stderr)
-        return 1
+    found, audited = measured(_measured(wanted), late="not done in time", log=logging.ERROR)
     if wanted.json:
         told = {"faults": [asdict(one) for one in found], "audit": asdict(audited)}
         print(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())

@@ -20,6 +20,7 @@ Two faults that share a word of `touches` never run at the same time: ``server``
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Fault:
     def prepare(self, house: House) -> None:
         """Before anything is started: set ``house.server_env``, ``server_extra``, ``worker_env``."""
 
+    @abstractmethod
     async def strike(self, house: House) -> Facts:
         """Do it once, and undo it: when this returns, or is cancelled, the fault has ended.
 
@@ -66,7 +68,6 @@ class Fault:
         Raises:
             NotStruckError: nothing was there to strike at.
         """
-        raise NotImplementedError
 
     async def settle(self, house: House) -> None:
         """After the last strike of a run: what is left of the fault that only time would undo."""

@@ -25,19 +25,22 @@ from wingman_runtime.contracts.work import Outcome
 
 OUTCOMES = frozenset(outcome.value for outcome in Outcome)
 _COOL = 2.0  # seconds at the start and the end in which nothing is struck
+_TRIES = 3
 
 
 @dataclass(slots=True)
 class Strikes:
     """Draws faults by chance and strikes, until told to stop; then waits for those under way to end.
 
-    Every kind comes before any comes again: a bag is drawn empty, then filled anew.
+    Every kind comes before any comes again: a bag is drawn empty, then filled anew. A kind that never came
+    about gets its turn at the end, alone, so that what a run covers does not hang on how fast the machine is.
     """
 
     house: House
     faults: Sequence[Fault]
     every: float
     broken: list[str] = field(default_factory=list)
+    _fired: set[str] = field(default_factory=set)
     _busy: set[str] = field(default_factory=set)
     _running: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -59,6 +62,9 @@ class Strikes:
                 self._start(free[0])
         if self._running:
             await asyncio.gather(*self._running)
+        for fault in [*self.faults] * _TRIES:
+            if fault.name not in self._fired:
+                await self._one(fault)
 
     def _start(self, fault: Fault) -> None:
         self._busy |= fault.touches
@@ -72,6 +78,7 @@ class Strikes:
             await log.note(phase="struck", fault=fault.name)
             facts = await fault.strike(self.house)
             await log.note(phase="ended", fault=fault.name, facts=facts)
+            self._fired.add(fault.name)
         except NotStruckError as error:
             await log.note(phase="missed", fault=fault.name, why=str(error))
         except Exception as error:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.waiting import until
 from tests.chaos.watched import Watched, watched
 from tests.worker.projects import COMPLETE, END, Agent, Site, Spec, load, site, write
 from wingman_runtime.client import door
@@ -40,7 +39,7 @@ async def test_a_failover_under_load_is_gone_through(tmp_path: Path) -> None:
     async with watched(tmp_path) as servers, _place(tmp_path, servers) as place:
         requests = [await place.submit() for _ in range(20)]
         # What follows is of the failover, not of a link that was behind.
-        await until(lambda: bool(servers.primary.ask("WAIT", "1", "500")), 10.0)
+        await servers.caught_up()
         await servers.fail_over()
         requests += [await place.submit() for _ in range(5)]
         assert {(await request.result(40)).outcome for request in requests} == {"completed"}

@@ -98,8 +98,13 @@ class Watched:
         """Of the sentinel."""
         return _ASKED
 
+    async def caught_up(self) -> None:
+        """The replica has all that was written so far."""
+        await until(lambda: bool(self.primary.ask("WAIT", "1", "500")), 20.0)
+
     async def stall(self) -> None:
-        """Whatever the primary writes from now on, the replica does not hear of."""
+        """Whatever the primary writes from now on, the replica does not hear of; of all before, it has."""
+        await self.caught_up()
         self.replica.ask("CONFIG", "SET", "masterauth", "wrong")
         self.primary.ask("CLIENT", "KILL", "TYPE", "replica")
         await until(lambda: b"connected_slaves:0" in self._told(self.primary), 10.0)

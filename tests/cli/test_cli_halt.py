@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.test_cli_live import WAIT, environment, wingman
+from tests.cli.test_cli_live import developed, wingman
 from tests.worker.test_worker_settle import project as bank
 
 
@@ -20,21 +16,8 @@ from tests.worker.test_worker_settle import project as bank
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The reference project with a bank whose line goes dead, and `wingman dev` running."""
     root = bank(tmp_path_factory.mktemp("halt") / "p")
-    with (root / "dev.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "wingman_runtime", "dev", "--workers", "1"],
-            cwd=root, env=environment(), stdout=log, stderr=log, process_group=0,
-        )  # fmt: skip
-        try:
-            deadline = time.monotonic() + WAIT
-            while "in another terminal" not in (root / "dev.log").read_text():
-                assert process.poll() is None, (root / "dev.log").read_text()
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-            yield root
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(WAIT)
+    with developed(root):
+        yield root
 
 
 def test_a_halt_is_told_shown_and_lifted(project: Path) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     asked = "resource.steps <= 10"
     assert asked in gate.read_text()
     gate.write_text(gate.read_text().replace(asked, f'{asked} && !resource.areas.contains("greeting:boss/")'))
+    with developed(root):
+        yield root
+
+
+@contextmanager
+def developed(root: Path) -> Iterator[None]:
+    """`wingman dev` running in a project, from when it says what to type to its own clean end."""
     with (root / "dev.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "wingman_runtime", "dev", "--workers", "1"],
@@ -44,7 +52,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 assert process.poll() is None, (root / "dev.log").read_text()
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
-            yield root
+            yield
         finally:
             process.send_signal(signal.SIGINT)
             try:

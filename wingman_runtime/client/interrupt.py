@@ -7,6 +7,7 @@ partition; what had begun before is in the answer, and on record. See docs/inter
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from wingman_runtime.client.envelope import letter_of, refuse_no_text
@@ -25,17 +26,19 @@ _LOOK = 0.1
 DRAIN = 60.0
 
 
-class Interrupts:
+class Interrupts(ABC):
     """A part of `Client`."""
 
     actor: str
 
     @property
+    @abstractmethod
     def store(self) -> Store:
-        raise NotImplementedError
+        """The client's."""
 
+    @abstractmethod
     def request(self, request_id: str) -> Request:
-        raise NotImplementedError
+        """See `Client.request`."""
 
     async def pause(self, target: str, *, reason: str, by: str | None = None) -> Held:
         """Hold what ``target`` covers; acknowledged when this returns. Requests may still be handed in.

@@ -98,6 +98,26 @@ class Blink(Fault):
         return {"process": worker.name, "frozen": round(frozen, 2)}
 
 
+class SlowConsumer(Fault):
+    """A worker that gets a tenth of the time it had: connected, fetching, renewing its claims, lagging."""
+
+    name = "slow-consumer"
+
+    async def strike(self, house: House) -> Facts:
+        worker = house.a_worker()
+        lasts = house.rng.uniform(3.0, 8.0)
+        deadline = asyncio.get_running_loop().time() + lasts
+        try:
+            while asyncio.get_running_loop().time() < deadline:
+                worker.signal(signal.SIGSTOP)
+                await asyncio.sleep(0.18)
+                worker.signal(signal.SIGCONT)
+                await asyncio.sleep(0.02)
+        finally:
+            worker.signal(signal.SIGCONT)
+        return {"process": worker.name, "pid": worker.pid, "slow": round(lasts, 2)}
+
+
 class StopWorker(Fault):
     """SIGTERM, as a deployment does it, under load."""
 

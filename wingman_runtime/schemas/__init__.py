@@ -1,0 +1,1 @@
+"""Governed schemas: canonical forms, what is compatible with what, versions, and the registry of files."""

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from wingman_runtime.contracts.contract import EventContract
+from wingman_runtime.contracts.projection import projected
 from wingman_runtime.contracts.trigger import trigger_of
 from wingman_runtime.contracts.wording import kind, plain
 from wingman_runtime.errors import ContractError
@@ -30,6 +31,13 @@ class EventModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     contract: ClassVar[EventContract | None] = None
     schema_version: ClassVar[str] = "1.0.0"
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **given: Any) -> None:
+        super().__pydantic_init_subclass__(**given)
+        if projected(cls) and cls.model_config.get("extra") != "ignore":
+            cls.model_config = {**cls.model_config, "extra": "ignore"}
+            cls.model_rebuild(force=True, raise_errors=False)
 
 
 DataT = TypeVar("DataT", bound=EventModel)
@@ -128,15 +136,21 @@ class EventCatalog:
                 hint="declare it in an agent's events.py, or see `wingman flow check`",
             ) from None
 
-    def decode(self, event_type: str, body: bytes | str) -> Event[Any]:
+    def decode(
+        self, event_type: str, body: bytes | str, projection: type[EventModel] | None = None
+    ) -> Event[Any]:
         """Strict decoding in one pass; ``event_type`` is what the stream entry claims.
+
+        Args:
+            projection: the consumer's own model of the event, if it has one: what it does not name is
+                passed over.
 
         Raises:
             ContractError: unknown type, malformed JSON, wrong field; ``where`` is the path.
         """
-        envelope = envelope_of(self.model(event_type))
+        envelope = envelope_of(projection or self.model(event_type))
         try:
-            event = envelope.model_validate_json(body)
+            event = envelope.model_validate_json(body, extra="ignore" if projection else None)
         except ValidationError as error:
             raise located(error, event_type) from None
         if event.type != event_type:

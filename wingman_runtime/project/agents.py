@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import inspect
 import sys
-import types
-import typing
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from wingman_runtime.contracts.event import Event, EventModel
+from wingman_runtime.contracts.event import EventModel
 from wingman_runtime.contracts.events import SHIPPED
 from wingman_runtime.contracts.manifest import Manifest
-from wingman_runtime.contracts.outcome import AgentOutcome
+from wingman_runtime.contracts.projection import projected
 from wingman_runtime.errors import AgentCodeError, ConfigError, ManifestError
+from wingman_runtime.project.annotations import projections_of
 from wingman_runtime.project.mount import Mount
 from wingman_runtime.yamlfile import Located, load_yaml, shown, suggestion, validate
 
 MANIFEST_FILE = "manifest.yaml"
-_ANSWERS: tuple[type, ...] = typing.get_args(AgentOutcome)
 
 PORTS = {
     "policy": "the judge, bound to this step",
@@ -44,6 +42,7 @@ class MountedAgent:
         code_digest: over every file of its folder, manifest included.
         events: event types its ``events.py`` defines.
         shipped: it comes from the reference project, not from the project's own folder.
+        projections: its own models of events it consumes, by event type; the rest it reads whole.
     """
 
     manifest: Manifest
@@ -53,6 +52,7 @@ class MountedAgent:
     manifest_at: Located
     events: tuple[type[EventModel], ...] = ()
     shipped: bool = False
+    projections: Mapping[str, type[EventModel]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -102,7 +102,8 @@ def mount_agent(mount: Mount, name: str, *, shipped: bool = False) -> MountedAge
     function = _function(mount, manifest, located)
     _check_signature(function, manifest, located)
     events = _own_events(mount, name)
-    return MountedAgent(manifest, function, mount.digest(name), folder, located, events, shipped)
+    projections = projections_of(function)
+    return MountedAgent(manifest, function, mount.digest(name), folder, located, events, shipped, projections)
 
 
 def _check_manifest(manifest: Manifest, located: Located, folder: str) -> None:
@@ -199,76 +200,6 @@ def _check_signature(function: Callable[..., Any], manifest: Manifest, located: 
             )
 
 
-def check_annotations(agent: MountedAgent) -> None:
-    """What is annotated must agree with the manifest and with what an agent may answer.
-
-    Raises:
-        AgentCodeError: at the function.
-    """
-    function, manifest = agent.function, agent.manifest
-    code = inspect.unwrap(function).__code__
-    where = f"{shown(code.co_filename)}:{code.co_firstlineno}"
-    event = next(iter(inspect.signature(function).parameters))
-    try:
-        hints = typing.get_type_hints(inspect.unwrap(function))
-    except Exception:  # a name imported for type checkers only: nothing can be said
-        return
-    hints = {name: hint for name, hint in hints.items() if hint is not Any}  # a class since Python 3.11
-    given = _members(hints[event]) if event in hints else ()
-    if given and all(
-        _is_class(one) and not issubclass(one, Event) and not issubclass(Event, one) for one in given
-    ):
-        raise AgentCodeError(
-            f"{function.__name__} takes {_named(given)}, and is given an event",
-            where=where,
-            hint=f"annotate {event} as Event[{' | '.join(manifest.consumes) or 'X'}]",
-        )
-    for one in given:
-        for name in _data_of(one):
-            if name not in manifest.consumes:
-                raise AgentCodeError(
-                    f"{function.__name__} takes Event[{name}], which is not among consumes",
-                    where=where,
-                    hint=suggestion(name, manifest.consumes) or f"add {name} to consumes in {MANIFEST_FILE}",
-                )
-    if "return" in hints:
-        answers = _members(hints["return"])
-        strange = [
-            one
-            for one in answers
-            if _is_class(one) and not any(issubclass(a, one) or issubclass(one, a) for a in _ANSWERS)
-        ]
-        if strange:
-            raise AgentCodeError(
-                f"{function.__name__} is said to answer {_named(strange)}, which is no answer of an agent",
-                where=where,
-                hint="the answers are: " + ", ".join(one.__name__ for one in _ANSWERS),
-            )
-
-
-def _is_class(hint: Any) -> bool:
-    return isinstance(hint, type) and hint is not Any  # Any is a class since Python 3.11
-
-
-def _members(hint: Any) -> tuple[Any, ...]:
-    return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
-
-
-def _data_of(hint: Any) -> list[str]:
-    """Names of the event types in ``Event[X]`` or ``Event[X | Y]``."""
-    told = getattr(hint, "__pydantic_generic_metadata__", None) or {}
-    return [
-        one.__name__
-        for argument in told.get("args", ())
-        for one in _members(argument)
-        if isinstance(one, type) and issubclass(one, EventModel) and one is not EventModel
-    ]
-
-
-def _named(hints: Iterable[Any]) -> str:
-    return " | ".join("None" if one is type(None) else getattr(one, "__name__", str(one)) for one in hints)
-
-
 def _own_events(mount: Mount, name: str) -> tuple[type[EventModel], ...]:
     if not mount.has(f"{name}/events.py"):
         return ()
@@ -280,6 +211,7 @@ def _own_events(mount: Mount, name: str) -> tuple[type[EventModel], ...]:
         and issubclass(model, EventModel)
         and model.__module__ == module.__name__
         and not model.__name__.startswith("_")
+        and not projected(model)
     ]
     for model in models:
         _check_contract(model, module)

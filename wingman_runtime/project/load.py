@@ -29,11 +29,11 @@ from wingman_runtime.flow.model import DISPATCHER, Flow, Limits
 from wingman_runtime.project.agents import (
     MANIFEST_FILE,
     MountedAgent,
-    check_annotations,
     collect_events,
     mount_agents,
     with_reference,
 )
+from wingman_runtime.project.annotations import check_annotations
 from wingman_runtime.project.digest import files_digest
 from wingman_runtime.project.find import find_root, reference_root
 from wingman_runtime.settings import Settings

@@ -209,7 +209,9 @@ class Desk:
     def _decoded(self, entry: Entry) -> Event[Any]:
         if entry.event_type not in self._manifest.consumes:
             raise ContractError(f"{self._manifest.name} does not consume {entry.event_type[:100]!r}")
-        event = self._catalog.decode(entry.event_type, entry.body)
+        event = self._catalog.decode(
+            entry.event_type, entry.body, self._agent.projections.get(entry.event_type)
+        )
         if (event.id, event.subject) != (entry.event_id, entry.request_id):
             raise ContractError("the entry names another event or request than its envelope", where="id")
         return event

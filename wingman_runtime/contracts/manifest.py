@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from wingman_runtime.errors import may_retry
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,47}$"
+DOMAIN_PATTERN = r"^([a-z][a-z0-9_]{0,47})?$"
 
 
 ERROR_PATTERN = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
@@ -82,6 +83,12 @@ class Manifest(BaseModel):
         pattern=r"^[A-Za-z_]\w*:[A-Za-z_]\w*$",
         description="module:function in its folder",
         examples=["agent:handle"],
+    )
+    domain: str = Field(
+        default="",
+        pattern=DOMAIN_PATTERN,
+        description="part of the business it belongs to; left out: that of its only flow",
+        examples=["billing"],
     )
     consumes: tuple[str, ...] = Field(min_length=1, examples=[("PermissionsVerified",)])
     emits: tuple[str, ...] = Field(examples=[("WordsCounted",)])

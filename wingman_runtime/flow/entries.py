@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 
@@ -19,7 +20,11 @@ CLIENT = "client"
 
 
 def contract_entries(
-    catalog: EventCatalog, manifests: Mapping[str, Manifest], flows: Iterable[CompiledFlow]
+    catalog: EventCatalog,
+    manifests: Mapping[str, Manifest],
+    flows: Iterable[CompiledFlow],
+    *,
+    strict: bool = True,
 ) -> dict[str, ContractEntry]:
     """An entry for every event of the catalog, by event type.
 
@@ -27,50 +32,61 @@ def contract_entries(
     a flow hands it to. The input schema is that of the events its producers consume, what it is made from;
     the output schema its own.
 
+    Args:
+        strict: refuse an event without a written contract; else its five written fields are empty.
+
     Raises:
         ContractError: an event's written contract is missing, or has an empty field.
     """
-    flows = tuple(flows)
-    return {event: _entry(event, catalog, manifests, flows) for event in catalog.names()}
+    producers, consumers = _ends(manifests, flows)
+    schemas = {event: dataschema_of(catalog.model(event)) for event in catalog.names()}
+    entries: dict[str, ContractEntry] = {}
+    for event, own in schemas.items():
+        model = catalog.model(event)
+        written = model.contract
+        if strict:
+            written = _written(event, written, f"{model.__module__}.{model.__qualname__}")
+        made_from = {
+            schemas[source]
+            for name in producers[event] & manifests.keys()
+            for source in manifests[name].consumes
+            if source in schemas
+        }
+        entries[event] = ContractEntry(
+            event_type=event,
+            purpose=written.purpose if written else "",
+            producer=tuple(sorted(producers[event])),
+            consumers=tuple(sorted(consumers[event])),
+            input_schema=", ".join(sorted(made_from)) or own,
+            output_schema=own,
+            primitives=written.primitives if written else (),
+            failure_mode=written.failure if written else "",
+            rollback_behaviour=written.rollback if written else "",
+            audit_artifact=written.audit if written else "",
+        )
+    return entries
 
 
-def _entry(
-    event: str, catalog: EventCatalog, manifests: Mapping[str, Manifest], flows: tuple[CompiledFlow, ...]
-) -> ContractEntry:
-    model = catalog.model(event)
-    written = _written(event, model.contract, f"{model.__module__}.{model.__qualname__}")
-    producers = {name for name, manifest in manifests.items() if event in manifest.emits}
-    consumers: set[str] = set()
+def _ends(
+    manifests: Mapping[str, Manifest], flows: Iterable[CompiledFlow]
+) -> tuple[defaultdict[str, set[str]], defaultdict[str, set[str]]]:
+    """Who makes each event and who gets it, in one pass over the tables."""
+    producers: defaultdict[str, set[str]] = defaultdict(set)
+    consumers: defaultdict[str, set[str]] = defaultdict(set)
+    for name, manifest in manifests.items():
+        for event in manifest.emits:
+            producers[event].add(name)
     for flow in flows:
         for key, route in flow.table.items():
-            sender, _, sent = key.partition(">")
-            if sent == event:
-                if sender not in manifests:  # an agent that only passes it on did not make it
-                    producers.add(RUNTIME if sender == ANYONE else sender)
-                consumers |= _consumers(flow, route)
-            if event == "BranchesJoined" and route.join is not None:
-                consumers |= set(route.join.to)
-    if event in RUNTIME_EVENTS:
-        producers = {RUNTIME}
-    own = dataschema_of(model)
-    sources = {
-        source
-        for name in producers & manifests.keys()
-        for source in manifests[name].consumes
-        if source in catalog
-    }
-    return ContractEntry(
-        event_type=event,
-        purpose=written.purpose,
-        producer=tuple(sorted(producers)),
-        consumers=tuple(sorted(consumers)),
-        input_schema=", ".join(sorted(dataschema_of(catalog.model(one)) for one in sources)) or own,
-        output_schema=own,
-        primitives=written.primitives,
-        failure_mode=written.failure,
-        rollback_behaviour=written.rollback,
-        audit_artifact=written.audit,
-    )
+            sender, _, event = key.partition(">")
+            if sender not in manifests:  # an agent that only passes it on did not make it
+                producers[event].add(RUNTIME if sender == ANYONE else sender)
+            consumers[event] |= _consumers(flow, route)
+            if route.join is not None:
+                consumers["BranchesJoined"].update(route.join.to)
+    for event in RUNTIME_EVENTS:
+        producers[event] = {RUNTIME}
+    return producers, consumers
 
 
 def _consumers(flow: CompiledFlow, route: Route) -> set[str]:

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
-from wingman_runtime.contracts.manifest import NAME_PATTERN
+from wingman_runtime.contracts.manifest import DOMAIN_PATTERN, NAME_PATTERN
 from wingman_runtime.yamlfile import Located
 
 DISPATCHER: Final = "dispatcher"
@@ -136,6 +136,12 @@ class Flow(BaseModel):
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$", examples=["1.0.0"])
     purpose: str = Field(min_length=1, examples=["a governed request, from admission to its stamp"])
     owner: str = Field(min_length=1, examples=["governance"])
+    domain: str = Field(
+        default="",
+        pattern=DOMAIN_PATTERN,
+        description="part of the business it belongs to; left out: the flow's name",
+        examples=["billing"],
+    )
     start: str = Field(
         min_length=1,
         description="event given to the dispatcher, which forwards it along its route",

@@ -1,0 +1,1 @@
+"""What a project looks like: its graph, and the documents made from it, for people and for other tools."""

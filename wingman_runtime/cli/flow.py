@@ -94,8 +94,12 @@ def graph(
 def _read(
     project: Project, problems: list[ConfigError]
 ) -> tuple[dict[str, Flow], dict[str, Manifest], dict[str, MountedAgent]]:
+    from wingman_runtime.project.agents import collect_events
+    from wingman_runtime.project.closing import with_closing
+
     agents = project.mount(problems)
     flows = project.load_flows(problems)
+    agents = with_closing(agents, flows.values(), collect_events(agents, []))
     return flows, {name: agent.manifest for name, agent in agents.items()}, agents
 
 

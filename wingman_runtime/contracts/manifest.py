@@ -113,6 +113,11 @@ class Manifest(BaseModel):
         min_length=1, description="audit artifacts it leaves", examples=[("the number of words",)]
     )
     performs: bool = Field(default=False, examples=[False])
+    closes: bool = Field(
+        default=False,
+        description="takes whatever event decides an outcome in a flow that names it under `finally`",
+        examples=[False],
+    )
     gate: str = Field(
         default="",
         description="policy file of its stage, e.g. 20-permission.cedar",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -81,7 +81,7 @@ def _build(files: Mapping[str, bytes], root: Path, principals_name: str, *, stri
     principals = read_principals(located)
     _fits_schema(principals, schema, located)
     own = {name: _rules(text, root, name) for name, text in texts.items() if name.endswith(".cedar")}
-    gates = {name: _gate(name, texts, own) for name in own}
+    gates = {name: _gate(name, texts, own) for name in own if _continued(name, own) is None}
     bundle = Bundle(
         digest=digest_of(files),
         schema_text=schema_text,
@@ -201,8 +201,17 @@ def _rules(text: str, root: Path, name: str) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
+def _continued(name: str, known: Collection[str]) -> str | None:
+    """The gate file that ``name`` continues: ``80-emit.orders.cedar`` is a part of ``80-emit.cedar``."""
+    stem, dot, _ = name.removesuffix(".cedar").partition(".")
+    gate = f"{stem}.cedar"
+    return gate if dot and gate in known else None
+
+
 def _gate(name: str, texts: Mapping[str, str], own: Mapping[str, tuple[Rule, ...]]) -> Gate:
-    parts = [ALWAYS] if name == ALWAYS else [ALWAYS, name]
+    parts: list[str] = []
+    for gate in dict.fromkeys((ALWAYS, name)):
+        parts += [gate, *sorted(other for other in own if _continued(other, own) == gate)]
     text = "\n".join(texts[part] for part in parts)
     handle = cedarpy.PolicySet.from_str(text)
     # Cedar numbers policies by their place in the text, so the rules' own order is the map.

@@ -34,6 +34,7 @@ from wingman_runtime.project.agents import (
     with_reference,
 )
 from wingman_runtime.project.annotations import check_annotations
+from wingman_runtime.project.closing import with_closing
 from wingman_runtime.project.digest import files_digest
 from wingman_runtime.project.find import find_root, reference_root
 from wingman_runtime.settings import Settings
@@ -191,6 +192,7 @@ class Project:
         agents = self.mount(problems)
         catalog = EventCatalog(collect_events(agents, problems))
         sources = self.load_flows(problems)
+        agents = with_closing(agents, sources.values(), catalog)
         bundle = _part(
             problems,
             lambda: load_bundle(self.root / "policies", self.root / "config" / "principals.yaml"),

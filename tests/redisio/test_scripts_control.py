@@ -8,7 +8,7 @@ import pytest
 
 from tests.redisio.harness import House, done, emission, park
 from wingman_runtime.contracts.control import ControlMode
-from wingman_runtime.errors import AdmissionClosedError
+from wingman_runtime.errors import AdmissionClosedError, ConflictError
 from wingman_runtime.redisio import commit, control, inbox
 
 SCOPES = ("all", "agent:a", "event:UserRequestReceived", "flow:story", "tenant:demo", "request:")
@@ -127,6 +127,19 @@ async def test_every_change_advances_the_epoch_and_is_logged(house: House) -> No
         3,
         2,
     )  # admin: the flow's activation, the policy
+
+
+async def test_a_pause_does_not_take_the_place_of_a_halt(house: House) -> None:
+    """It would open the door again: refused, naming who halted; a halt over a pause is no such thing."""
+    await house.hold("all", ControlMode.HALT_COMPENSATE)
+    with pytest.raises(ConflictError, match="halted by ops"):
+        await house.hold("all")
+    record = await control.read(house.store, 0)
+    assert (record.epoch, [rule.mode for rule in record.rules]) == (1, [ControlMode.HALT_COMPENSATE])
+    await house.resume("all")
+    await house.hold("all")
+    await house.hold("all", ControlMode.HALT)
+    assert [rule.mode for rule in (await control.read(house.store, 0)).rules] == [ControlMode.HALT]
 
 
 async def test_each_commit_tells_the_epoch(house: House) -> None:

@@ -89,8 +89,12 @@ async def test_a_pause_at_its_start_holds_it(tmp_path: Path, valkey_url: str) ->
     [
         ({"at": datetime(2030, 1, 1)}, UsageError),
         ({"at": datetime.now(UTC), "delay": 1}, UsageError),
-        ({"delay": -1}, ContractError),
+        ({"at": "2030-01-01"}, UsageError),
+        ({"delay": "soon"}, UsageError),
+        ({"delay": float("inf")}, ContractError),
         ({"delay": float("nan")}, ContractError),
+        ({"delay": timedelta.max}, ContractError),
+        ({"delay": -1}, ContractError),
         ({"delay": timedelta(days=400)}, ContractError),
         ({"at": datetime.now(UTC) + timedelta(days=400)}, ContractError),
     ],

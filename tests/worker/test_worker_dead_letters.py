@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.worker.projects import COMPLETE, END, Agent, Site, Spec, load, site, until, write
+from wingman_runtime import SyncClient
 from wingman_runtime.client import Request
 from wingman_runtime.errors import ConflictError, NotFoundError
 from wingman_runtime.redisio.dead import Which
@@ -259,3 +260,23 @@ async def test_a_replay_stands_in_line_behind_its_ordering_key(tmp_path: Path, v
         assert 0 < ends[0] <= ends[1]
         begun = [one for one in await place.trail(done.request) if one.agent == "work"]
         assert begun[0].at_ms >= ends[0]
+
+
+async def test_the_same_without_async(tmp_path: Path, valkey_url: str) -> None:
+    """Found, shown, replayed and discarded by a script that knows no event loop."""
+    root = write(tmp_path / "p", _spec())
+    async with site(load(root, valkey_url)) as place:
+        await _failed(place)
+        await _failed(place)
+        (root / "mended").touch()
+
+        def use() -> str:
+            with SyncClient(place.project.settings, actor="ops", tenant="demo") as client:
+                newest, oldest = client.dead_letters.listed()
+                assert client.dead_letters.get(newest.letter_id) == newest
+                client.dead_letters.discard(newest.letter_id, reason="a test")
+                replay = client.dead_letters.replay(oldest.letter_id, reason="mended")
+                assert client.dead_letters.listed() == []
+                return replay.result(10).outcome
+
+        assert await asyncio.to_thread(use) == "completed"

@@ -23,6 +23,14 @@ ROUTES = {"UserRequestReceived": "work", **END}
 QUICK = "base: 0.01, cap: 0.02"
 
 
+class UnreadableError(OSError):
+    """Its advice fails when it is asked for."""
+
+    @property
+    def retry_after(self) -> float:
+        raise RuntimeError("not now")
+
+
 class AwayError(OSError):
     """One of a project's own."""
 
@@ -65,6 +73,8 @@ def test_the_delay_grows_to_its_ceiling_and_is_spread() -> None:
     assert full.delay(1, 0.5, RetryLaterError("x", retry_after=60)) == 60.5
     assert full.delay(1, 0.0, RetryLaterError("x", retry_after=1e12)) == LONGEST_DELAY
     assert full.delay(1, 0.0, RetryLaterError("x", retry_after=float("nan"))) == 0
+    assert full.delay(1, 0.0, RetryLaterError("x", retry_after=10**400)) == 0
+    assert full.delay(1, 0.0, UnreadableError()) == 0
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ class Interrupts(ABC):
         Raises:
             UsageError: the text is no target.
             NotFoundError: no such agent or flow is active, no such request.
+            ConflictError: it is halted: a pause would let requests in again.
             BackendError: not acknowledged: some partitions may have it and others not; do it again.
         """
         return await self._hold(target, ControlMode.PAUSE, reason, by)

@@ -14,12 +14,16 @@ def start_of(at: datetime | None, delay: timedelta | float | None) -> Start | No
     """Checked; None: at once. That a moment is past is for the server's clock to say: it then begins at once.
 
     Raises:
-        UsageError: both are given, or a moment without its offset from UTC.
+        UsageError: both are given, or one is of another type, or a moment lacks its offset from UTC.
         ContractError: a negative delay, or one longer than `LONGEST`.
     """
     if at is not None and delay is not None:
         raise UsageError("a request begins at a moment or after a delay, not both", hint="give at or delay")
     if at is not None:
+        if not isinstance(at, datetime):
+            raise UsageError(
+                f"{at!r:.60} is no datetime", where="at", hint="datetime.fromisoformat reads text"
+            )
         if at.tzinfo is None:
             hint = "give it a zone, as in datetime.now(UTC) + timedelta(hours=1)"
             raise UsageError(f"{at} has no offset from UTC: whose time is it?", where="at", hint=hint)
@@ -30,7 +34,9 @@ def start_of(at: datetime | None, delay: timedelta | float | None) -> Start | No
         return Start(at_ms=round(at.timestamp() * 1000))
     if delay is None:
         return None
-    seconds = delay.total_seconds() if isinstance(delay, timedelta) else float(delay)
+    if not isinstance(delay, int | float | timedelta):
+        raise UsageError(f"{delay!r:.60} is no delay", where="delay", hint="give seconds, or a timedelta")
+    seconds = delay.total_seconds() if isinstance(delay, timedelta) else delay
     if not 0 <= seconds <= LONGEST.total_seconds():
         raise ContractError(
             f"a delay of {seconds:g} s is no delay", where="delay", hint=f"from 0 to {LONGEST.days} days"

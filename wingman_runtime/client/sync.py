@@ -18,6 +18,7 @@ from wingman_runtime.client.vote import VoteResult
 from wingman_runtime.contracts.control import ControlRule, Held
 from wingman_runtime.contracts.work import Approval, Response, StepRequest
 from wingman_runtime.errors import UsageError
+from wingman_runtime.redisio.dead import DeadLetter, Which
 from wingman_runtime.redisio.state import RequestState
 from wingman_runtime.settings import Settings
 
@@ -146,6 +147,11 @@ class SyncClient:
         """See `Client.resume`."""
         return self._run(self._client.resume(target, reason=reason, by=by))
 
+    @property
+    def dead_letters(self) -> SyncDeadLetters:
+        """See `Client.dead_letters`."""
+        return SyncDeadLetters(self)
+
     def rules(self) -> tuple[ControlRule, ...]:
         """See `Client.rules`."""
         return self._run(self._client.rules())
@@ -164,6 +170,35 @@ class SyncClient:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+class SyncDeadLetters:
+    """See `wingman_runtime.client.dead.DeadLetters`; the same arguments, the same errors."""
+
+    def __init__(self, client: SyncClient) -> None:
+        self._client = client
+        self._letters = client._client.dead_letters
+
+    def listed(self, which: Which | None = None, *, limit: int = 50) -> list[DeadLetter]:
+        """See `DeadLetters.listed`."""
+        return self._client._run(self._letters.listed(which, limit=limit))
+
+    def get(self, letter_id: str) -> DeadLetter:
+        """See `DeadLetters.get`."""
+        return self._client._run(self._letters.get(letter_id))
+
+    def replay(
+        self, letter_id: str, *, reason: str, by: str | None = None, again: bool = False, force: bool = False
+    ) -> SyncRequest:
+        """See `DeadLetters.replay`; returns the request that replays it."""
+        replayed = self._client._run(
+            self._letters.replay(letter_id, reason=reason, by=by, again=again, force=force)
+        )
+        return SyncRequest(self._client, replayed.request)
+
+    def discard(self, letter_id: str, *, reason: str, by: str | None = None) -> DeadLetter:
+        """See `DeadLetters.discard`."""
+        return self._client._run(self._letters.discard(letter_id, reason=reason, by=by))
 
 
 class SyncRequest:

@@ -50,9 +50,7 @@ class RetryPolicy(BaseModel):
         """
         top = self.ceiling(attempt)
         share = {"full": chance, "equal": 0.5 + chance / 2, "none": 1.0}[self.jitter]
-        asked = getattr(error, "retry_after", 0.0)
-        least = float(asked) if isinstance(asked, int | float) and asked > 0 else 0.0
-        return min(least, LONGEST_DELAY) + top * share
+        return min(_asked(error), LONGEST_DELAY) + top * share
 
     def is_terminal(self, error: BaseException) -> bool:
         """Whether ``error`` ends the attempts, however many are left."""
@@ -63,6 +61,15 @@ class RetryPolicy(BaseModel):
         if names & set(self.terminal):
             return True
         return not names & set(self.retry_on) if self.retry_on else not may_retry(error)
+
+
+def _asked(error: BaseException | None) -> float:
+    """Seconds that an error asks for; 0 for one whose ``retry_after`` is anything else, or itself fails."""
+    try:
+        asked = getattr(error, "retry_after", 0.0)
+        return float(asked) if isinstance(asked, int | float) and asked > 0 else 0.0
+    except Exception:
+        return 0.0
 
 
 class Manifest(BaseModel):

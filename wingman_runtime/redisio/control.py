@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from wingman_runtime.contracts.control import ControlRecord, ControlRule, ControlTarget, Held, InFlight
+from wingman_runtime.errors import ConflictError
 from wingman_runtime.redisio.inbox import unpark
 from wingman_runtime.redisio.store import Store, text
 
@@ -32,11 +33,22 @@ async def policies(store: Store) -> tuple[str, ...]:
 
 
 async def hold(store: Store, rule: ControlRule) -> Held:
-    """Set a rule in every partition. Acknowledged when this returns; after an error, set it again."""
+    """Set a rule in every partition. Acknowledged when this returns; after an error, set it again.
+
+    Raises:
+        ConflictError: it is a pause, and its target is halted: it would let requests in again.
+    """
     target = str(rule.target)
     stored = {"target": target, "mode": rule.mode.value, "reason": rule.reason, "by": rule.by}
     replies = await _everywhere(store, "set", target, stored, {"action": rule.mode.value, **stored})
-    epochs, _, positions, times, flying = zip(*replies, strict=True)
+    epochs, changed, positions, times, flying = zip(*replies, strict=True)
+    if not all(changed):
+        stands = _rule(next(reply[4] for reply in replies if not reply[1]))
+        raise ConflictError(
+            f"it is halted by {stands.by}: {stands.reason}",
+            where=target,
+            hint="a pause would open the door again; resume it first, if that is meant",
+        )
     at_ms = max(int(time) for time in times)
     return Held(
         rule=rule.model_copy(update={"epoch": int(epochs[0]), "at_ms": int(times[0])}),

@@ -1,7 +1,8 @@
 -- control: change the control record; every change advances the epoch and is logged.
 -- ARGV: verb (set | clear | policy), key or digest, rule JSON without epoch and time, log body; or read; or
 -- in_flight, target.
--- Returns {epoch, whether it changed, log number, server ms, effects in flight under a rule that was set}.
+-- Returns {epoch, whether it changed, log number, server ms, effects in flight under a rule that was set}. A pause
+-- never takes the place of a halt: then nothing changes, and last comes the rule that stands.
 local verb, target, value, record = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local key = P .. ':control'
 if verb == 'read' then
@@ -16,9 +17,15 @@ end
 if verb == 'policy' and call('HGET', key, 'policy') == target then
   return { tonumber(call('HGET', key, 'epoch') or '0'), 0 }
 end
+local rule = verb == 'set' and cjson.decode(value)
+if rule and rule.mode == 'pause' then
+  local there = call('HGET', P .. ':rules', target)
+  if there and cjson.decode(there).mode ~= 'pause' then
+    return { tonumber(call('HGET', key, 'epoch') or '0'), 0, 0, now, there }
+  end
+end
 local epoch = call('HINCRBY', key, 'epoch', 1)
-if verb == 'set' then
-  local rule = cjson.decode(value)
+if rule then
   rule.epoch = epoch
   rule.at_ms = now
   call('HSET', P .. ':rules', target, cjson.encode(rule))

@@ -26,8 +26,10 @@ def place_of(model: type[BaseModel]) -> str:
 
 
 def place_of_version(model: type[BaseModel]) -> str:
-    """``file:line`` of ``schema_version = …``, or of the class that should have that line."""
-    return place_of_name(model, "schema_version")
+    """``file:line`` of the class's own ``schema_version = …``, or of the class that should have that line."""
+    found = _source(model)
+    line = _line_in(found[1], "schema_version") if found else 0
+    return f"{shown(found[0])}:{line}" if found and line else place_of(model)
 
 
 def place_of_name(model: type[BaseModel], name: str) -> str:

@@ -100,7 +100,7 @@ def append_waiver(root: Path, waiver: Waiver) -> Path:
     for known in load_waivers(root):
         if (known.event, known.rule, known.path) == (waiver.event, waiver.rule, waiver.path):
             raise ConflictError(
-                f"{waiver.event}: {waiver.rule} at {waiver.path!r} is waived by {known.by} until {known.until}",
+                f"{waiver.rule} at {waiver.path!r} is waived by {known.by} until {known.until}",
                 where=known.where,
                 hint="change that entry",
             )

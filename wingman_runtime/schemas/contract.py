@@ -46,7 +46,7 @@ def _schema(schema: Schema) -> Schema:
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Read(_Part):
@@ -59,9 +59,9 @@ class Read(_Part):
         model: the class the schema was derived from; for people.
     """
 
-    majors: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1, examples=[(1,)], strict=False)
+    majors: tuple[Annotated[int, Field(ge=0, strict=True)], ...] = Field(min_length=1, examples=[(1,)])
     reader: Annotated[Schema, AfterValidator(_schema)]
-    envelope: tuple[str, ...] = Field(default=REQUIRED_ENVELOPE, strict=False)
+    envelope: tuple[str, ...] = REQUIRED_ENVELOPE
     model: str = ""
 
 
@@ -72,10 +72,10 @@ class Consent(_Part):
         on: the day it was given, ISO 8601.
     """
 
-    major: int = Field(ge=0, examples=[2])
+    major: int = Field(ge=0, strict=True, examples=[2])
     by: str = Field(min_length=1)
     reason: str = Field(min_length=1)
-    on: date | None = Field(default=None, strict=False, examples=["2026-12-31"])
+    on: date | None = Field(default=None, examples=["2026-12-31"])
 
 
 class SignOff(_Part):
@@ -88,7 +88,7 @@ class SignOff(_Part):
 
     event: str = Field(min_length=1)
     path: str = Field(pattern=r"^/", examples=["/note"])
-    until: date = Field(strict=False, examples=["2026-12-31"])
+    until: date = Field(examples=["2026-12-31"])
     by: str = Field(min_length=1)
     reason: str = Field(min_length=1)
 
@@ -98,33 +98,23 @@ class ConsumerContract(_Part):
 
     Attributes:
         kind: ``agent``: one of this project, its contract is derived; ``external``: another team's service.
-        given: consents by event; ``consents`` in the file.
     """
-
-    model_config = ConfigDict(validate_by_name=True)
 
     consumer: str = Field(pattern=r"^[A-Za-z0-9][\w.-]{0,99}$", examples=["billing"])
     consumer_version: Annotated[str, AfterValidator(_version)] = Field(examples=["1.0.0"])
     owner: str = Field(min_length=1, examples=["the billing team"])
     kind: Literal["agent", "external"] = "external"
     reads: Mapping[str, Read] = Field(min_length=1)
-    given: Mapping[str, tuple[Consent, ...]] = Field(default_factory=dict, alias="consents", strict=False)
-    deprecations: tuple[SignOff, ...] = Field(default=(), strict=False)
+    consents: Mapping[str, tuple[Consent, ...]] = Field(default_factory=dict)
+    deprecations: tuple[SignOff, ...] = ()
 
     @property
     def named(self) -> str:
         """Who it is, for a message: ``billing 1.2.0 (the billing team)``."""
         return f"{self.consumer} {self.consumer_version} ({self.owner})"
 
-    @property
-    def consents(self) -> dict[str, tuple[int, ...]]:
-        """Majors the consumer is ready for, by event."""
-        return {event: tuple(one.major for one in given) for event, given in self.given.items()}
-
-    def reader_of(self, event: str) -> Schema | None:
-        """The schema it reads the event with; None when it does not."""
-        read = self.reads.get(event)
-        return None if read is None else read.reader
+    def consents_to(self, event: str, major: int) -> bool:
+        return any(one.major == major for one in self.consents.get(event, ()))
 
     def signed(self, event: str, path: str) -> SignOff | None:
         """The sign-off that covers a path: for it, or for something it lies in."""
@@ -135,12 +125,12 @@ class ConsumerContract(_Part):
 
     def agreements_of(self, earlier: ConsumerContract) -> ConsumerContract:
         """This contract with what people agreed to in an earlier one."""
-        kept = {"given": earlier.given, "deprecations": earlier.deprecations}
+        kept = {"consents": earlier.consents, "deprecations": earlier.deprecations}
         return self.model_copy(update=kept)
 
     def to_text(self) -> str:
         """The file: keys sorted, the same contract always the same bytes."""
-        data = self.model_dump(mode="json", by_alias=True)
+        data = self.model_dump(mode="json")
         for part in ("consents", "deprecations"):
             if not data[part]:
                 del data[part]

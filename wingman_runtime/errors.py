@@ -9,6 +9,8 @@
     │       ├── AgentCodeError
     │       └── ToolDeclarationError
     ├── ContractError                 1   an event or payload does not fit its contract
+    │   ├── NewerSchemaError              of a later version: keep it for a release that reads that
+    │   └── UnknownVariantError           of a variant not known here, which its event says to pass over
     ├── NotFoundError                 3   no such request, approval, agent …
     ├── DeniedError                   4   a policy or a rule said no; do not retry
     ├── StillPendingError             5   not ended yet; ask again later
@@ -83,6 +85,24 @@ class ToolDeclarationError(ConfigError):
 
 class ContractError(WingmanError):
     """An event or payload does not fit its contract; ``where`` is the path inside it."""
+
+
+class NewerSchemaError(ContractError):
+    """An event that this release cannot read yet: it is kept for one that can.
+
+    Args:
+        version: the version it was written with.
+        needs: the least version of its model that reads it.
+    """
+
+    def __init__(self, message: str, *, version: str, needs: str) -> None:
+        super().__init__(message, where="dataschema", hint="it waits for a worker of a later release")
+        self.version = version
+        self.needs = needs
+
+
+class UnknownVariantError(ContractError):
+    """A variant of a union that the reader does not know, of an event with ``unknown_variant = "ignore"``."""
 
 
 class NotFoundError(WingmanError):

@@ -38,6 +38,7 @@ from wingman_runtime.contracts.events import (
 from wingman_runtime.contracts.facts import FAILURE_OUTCOMES, because, grounds, plan_attributes, uncovered
 from wingman_runtime.contracts.ids import derive
 from wingman_runtime.contracts.manifest import RetryPolicy
+from wingman_runtime.contracts.openenum import OpenEnum
 from wingman_runtime.contracts.outcome import AgentOutcome, Done, Emit, Forward, Perform, Refuse, Wait
 from wingman_runtime.contracts.planner import planner
 from wingman_runtime.contracts.ports import (
@@ -126,6 +127,7 @@ __all__ = [
     "Grant",
     "Ledger",
     "NotFoundError",
+    "OpenEnum",
     "Outcome",
     "Perform",
     "PermissionDenied",

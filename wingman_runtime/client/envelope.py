@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from wingman_runtime.contracts.canonical import canonical, refuse_unrepresentable
-from wingman_runtime.contracts.event import Event, EventModel, dataschema_of, envelope_of, located
+from wingman_runtime.contracts.event import Event, EventModel, dataschema_of, envelope_of
 from wingman_runtime.contracts.events import UserRequestReceived
 from wingman_runtime.contracts.ids import partition_of
+from wingman_runtime.contracts.located import located
 from wingman_runtime.contracts.work import StepRequest, WorkRequest
 from wingman_runtime.errors import ContractError
 

@@ -10,7 +10,7 @@ from wingman_runtime.redisio import control, counts, dead, reconcile, workers
 from wingman_runtime.redisio.counts import AgentCounts
 from wingman_runtime.redisio.reconcile import Reconciled
 from wingman_runtime.redisio.store import Store
-from wingman_runtime.redisio.workers import WorkerBeat
+from wingman_runtime.redisio.workers import SeenSchema, WorkerBeat, schemas_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,11 @@ class Status:
             for one in self.reconciled
             if one.found
         )
+
+    @property
+    def schemas(self) -> tuple[SeenSchema, ...]:
+        """Which versions of events the workers read, have seen and have written."""
+        return tuple(schemas_of(self.workers))
 
     @property
     def stuck(self) -> tuple[str, ...]:

@@ -6,16 +6,17 @@ digits as it demands.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
+from collections.abc import Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from wingman_runtime.contracts.contract import EventContract
 from wingman_runtime.contracts.projection import projected
+from wingman_runtime.contracts.reading import URN, EventReader, Upcaster
 from wingman_runtime.contracts.trigger import trigger_of
-from wingman_runtime.contracts.wording import kind, plain
 from wingman_runtime.errors import ContractError
 
 DEPTH_LIMIT = 16
@@ -26,11 +27,18 @@ class EventModel(BaseModel):
 
     A subclass that is emitted declares ``contract``: the written part of its ten-field entry; the rest is
     derived from flow and manifests.
+
+    ``schema_version`` is the version of the model as it stands. ``upcasts`` brings data of older majors to it:
+    the major it reads -> a function that gives data of the next. ``unknown_variant`` is what becomes of an
+    event with a variant of a discriminated union that the reader does not know: to the dead letters, passed
+    over on the record, or kept for a release that knows it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     contract: ClassVar[EventContract | None] = None
     schema_version: ClassVar[str] = "1.0.0"
+    upcasts: ClassVar[Mapping[int, Upcaster]] = MappingProxyType({})
+    unknown_variant: ClassVar[Literal["dead_letter", "ignore", "park"]] = "dead_letter"
 
     @classmethod
     def __pydantic_init_subclass__(cls, **given: Any) -> None:
@@ -80,7 +88,7 @@ class Event(BaseModel, Generic[DataT]):
         return trigger_of(self.source)
 
     def to_bytes(self) -> bytes:
-        return self.__pydantic_serializer__.to_json(self)
+        return self.__pydantic_serializer__.to_json(self, by_alias=True)
 
 
 @cache
@@ -90,28 +98,8 @@ def envelope_of(model: type[DataT]) -> type[Event[DataT]]:
 
 
 def dataschema_of(model: type[EventModel]) -> str:
-    return f"urn:wingman:event:{model.__name__}:{model.schema_version}"
-
-
-def located(error: ValidationError, what: str) -> ContractError:
-    """A pydantic error as one of ours: the most telling problem, its path, and how many more there are."""
-    found = error.errors(include_url=False)
-    # A misspelt name is both unknown and missing; the unknown one is what somebody wrote.
-    first = next((item for item in found if item["type"] == "extra_forbidden"), found[0])
-    path = ".".join(str(part) for part in first["loc"]) or "$"
-    # Its kind only: what somebody sent is for the trail, not for logs.
-    message, more = plain(first, name=kind), len(found) - 1
-    if first["type"] == "extra_forbidden":
-        lacking = [
-            str(item["loc"][-1])
-            for item in found
-            if item["type"] == "missing" and item["loc"][:-1] == first["loc"][:-1]
-        ]
-        close = get_close_matches(str(first["loc"][-1]), lacking, n=1, cutoff=0.6)
-        if close:
-            message, more = f"is no known name: did you mean {close[0]!r}?", more - 1
-    tail = f" (and {more} more)" if more else ""
-    return ContractError(f"{what}: {message}{tail}", where=path)
+    """The URN of exactly this version of the event: it is in the envelope of each."""
+    return f"{URN}{model.__name__}:{model.schema_version}"
 
 
 class EventCatalog:
@@ -119,6 +107,7 @@ class EventCatalog:
 
     def __init__(self, models: dict[str, type[EventModel]]) -> None:
         self._models = dict(models)
+        self._readers: dict[tuple[str, type[EventModel] | None], EventReader] = {}
 
     def __contains__(self, event_type: object) -> bool:
         return event_type in self._models
@@ -136,23 +125,34 @@ class EventCatalog:
                 hint="declare it in an agent's events.py, or see `wingman flow check`",
             ) from None
 
+    def reader(self, event_type: str, projection: type[EventModel] | None = None) -> EventReader:
+        """How events of this type are read, by the event's own model or by a consumer's projection of it.
+
+        Raises:
+            ContractError: as `model`; or what its model says of its versions makes no sense.
+        """
+        found = self._readers.get((event_type, projection))
+        if found is None:
+            whole = self.model(event_type)
+            model = projection or whole
+            found = EventReader(model, envelope_of(model), whole)
+            self._readers[event_type, projection] = found
+        return found
+
     def decode(
         self, event_type: str, body: bytes | str, projection: type[EventModel] | None = None
     ) -> Event[Any]:
-        """Strict decoding in one pass; ``event_type`` is what the stream entry claims.
+        """Decoding by the version that ``dataschema`` names; ``event_type`` is what the stream entry claims.
+
+        Of the model's own version it is strict, and one pass; for others see `wingman_runtime.contracts.reading`.
 
         Args:
             projection: the consumer's own model of the event, if it has one: what it does not name is
                 passed over.
 
         Raises:
+            NewerSchemaError: a later major than the model's; keep it for a release that reads it.
+            UnknownVariantError: to be passed over, as its model says.
             ContractError: unknown type, malformed JSON, wrong field; ``where`` is the path.
         """
-        envelope = envelope_of(projection or self.model(event_type))
-        try:
-            event = envelope.model_validate_json(body, extra="ignore" if projection else None)
-        except ValidationError as error:
-            raise located(error, event_type) from None
-        if event.type != event_type:
-            raise ContractError(f"entry says {event_type!r}, envelope says {event.type!r}", where="type")
-        return event
+        return self.reader(event_type, projection).read(body)

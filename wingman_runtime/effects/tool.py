@@ -18,7 +18,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from wingman_runtime.contracts.canonical import canonical, refuse_unrepresentable
-from wingman_runtime.contracts.event import located
+from wingman_runtime.contracts.located import located
 from wingman_runtime.contracts.manifest import RetryPolicy
 from wingman_runtime.contracts.ports import ToolInfo
 from wingman_runtime.contracts.tool import TOOL_RETRY, ResourceOf, ToolContext, ToolMark

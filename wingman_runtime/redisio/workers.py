@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,53 @@ async def beats(store: Store) -> list[WorkerBeat]:
         facts = orjson.loads(raw)
         out.append(WorkerBeat(text(name), now - int(facts.pop("at_ms")), facts))
     return sorted(out, key=lambda beat: beat.name)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenSchema:
+    """What one agent of one worker has to do with one event, since that worker began.
+
+    ``reads`` is the version of the worker's own model, empty for an event the agent does not consume. ``seen``
+    and ``written`` are versions that came in and went out, with how often.
+    """
+
+    worker: str
+    alive: bool
+    agent: str
+    event: str
+    reads: str
+    seen: dict[str, int]
+    written: dict[str, int]
+
+
+def schemas_of(beats: Iterable[WorkerBeat]) -> list[SeenSchema]:
+    """What the workers have told in their heartbeats, in order of event, agent and worker."""
+    out = []
+    for beat in beats:
+        for agent, told in beat.facts.get("schemas", {}).items():
+            reads, seen, written = told["reads"], told["seen"], told["written"]
+            out += [
+                SeenSchema(
+                    beat.name,
+                    beat.alive,
+                    agent,
+                    event,
+                    reads.get(event, ""),
+                    seen.get(event, {}),
+                    written.get(event, {}),
+                )
+                for event in {**reads, **seen, **written}
+            ]
+    return sorted(out, key=lambda one: (one.event, one.agent, one.worker))
+
+
+async def seen_schemas(store: Store) -> list[SeenSchema]:
+    """Which versions of which events the running workers read, have seen and have written.
+
+    A worker's part is there for as long as its heartbeat: it takes it away when it stops, and what a dead one
+    left (``alive`` is False) goes after ten minutes.
+    """
+    return schemas_of(await beats(store))
 
 
 async def groups(store: Store, partition: int, agent: str) -> list[str]:

@@ -44,6 +44,7 @@ from wingman_runtime.worker.lawbook import Lawbook
 from wingman_runtime.worker.ports import PortRack, StepPolicy
 from wingman_runtime.worker.tables import FlowTables
 from wingman_runtime.worker.threads import AgentThreads
+from wingman_runtime.worker.usage import SchemaUsage
 
 _LOG = structlog.get_logger(__name__)
 CLOSING = 2
@@ -80,6 +81,7 @@ class Desk:
         control: reads the latest known control record of a partition.
         threads: where sync functions run.
         worker: this worker's name, as consumers are called.
+        usage: told of each version that comes in or goes out.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class Desk:
         control: Callable[[int], ControlRecord],
         threads: AgentThreads,
         worker: str,
+        usage: SchemaUsage,
     ) -> None:
         self._agent = agent
         self._manifest = agent.manifest
@@ -105,6 +108,7 @@ class Desk:
         self._control = control
         self._threads = threads
         self._worker = worker
+        self._usage = usage
         self._prompt: dict[str, bool] = {}
 
     def eager(self, event_type: str) -> bool:
@@ -214,6 +218,7 @@ class Desk:
         )
         if (event.id, event.subject) != (entry.event_id, entry.request_id):
             raise ContractError("the entry names another event or request than its envelope", where="id")
+        self._usage.saw(event.dataschema)
         return event
 
     async def _answered(

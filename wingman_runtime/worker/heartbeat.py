@@ -13,10 +13,12 @@ from wingman_runtime.redisio import workers
 from wingman_runtime.redisio.store import Store
 from wingman_runtime.worker.lane import Lane
 from wingman_runtime.worker.lawbook import Lawbook
+from wingman_runtime.worker.usage import SchemaUsage
 
 
 class Heartbeat:
-    """Beats for one worker, in partition 0. ``facts`` go along as they are, such as the project's digest."""
+    """Beats for one worker, in partition 0. ``facts`` go along as they are, such as the project's digest; with
+    them what each agent has read and written (``usage``)."""
 
     def __init__(
         self,
@@ -27,6 +29,7 @@ class Heartbeat:
         lawbook: Lawbook,
         *,
         facts: Mapping[str, str],
+        usage: Mapping[str, SchemaUsage],
     ) -> None:
         self._store = store
         self._name = name
@@ -34,6 +37,7 @@ class Heartbeat:
         self._lanes = lanes
         self._lawbook = lawbook
         self._facts = facts
+        self._usage = usage
 
     async def beat(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -52,6 +56,7 @@ class Heartbeat:
                 "deaf_s": round(now - min(deaf), 3) if deaf else 0.0,
                 "policy": self._lawbook.judge.digest if self._lawbook.judge else "",
                 "missing_policy": self._lawbook.missing,
+                "schemas": {agent: usage.told() for agent, usage in self._usage.items()},
             },
         )
 

@@ -43,6 +43,7 @@ from wingman_runtime.worker.schedules import fire_due
 from wingman_runtime.worker.sweep import Sweep
 from wingman_runtime.worker.tables import FlowTables
 from wingman_runtime.worker.threads import AgentThreads
+from wingman_runtime.worker.usage import SchemaUsage
 from wingman_runtime.worker.watch import Watch
 
 _LOG = structlog.get_logger(__name__)
@@ -102,6 +103,7 @@ class Worker:
         self._behind = [False] * store.partitions
         self._alone = asyncio.Lock()
         self.lanes: list[Lane] = []
+        self._usage = {agent.name: SchemaUsage(_reads(agent, catalog)) for agent in self._agents}
         desks = {
             agent.name: Desk(
                 agent,
@@ -113,6 +115,7 @@ class Worker:
                 control=self._control.__getitem__,
                 threads=AgentThreads(agent.name, limits.slots * store.partitions),
                 worker=self.name,
+                usage=self._usage[agent.name],
             )
             for agent in self._agents
         }
@@ -149,7 +152,13 @@ class Worker:
         for number in range(self._store.partitions):
             await self._read_control(number)
         heartbeat = Heartbeat(
-            self._store, self.name, self.agents, self.lanes, self._lawbook, facts=self._facts
+            self._store,
+            self.name,
+            self.agents,
+            self.lanes,
+            self._lawbook,
+            facts=self._facts,
+            usage=self._usage,
         )
         watch = Watch(self._store, self.agents)
         reconciler = Reconciler(self._store, self.name)
@@ -251,3 +260,12 @@ class Worker:
                 # A heartbeat or watch that ended of one odd entry would be a guard that fell asleep.
                 _LOG.exception("skipped", what=getattr(call, "__qualname__", ""))
             await asyncio.sleep(seconds)
+
+
+def _reads(agent: MountedAgent, catalog: EventCatalog) -> dict[str, str]:
+    """Event -> the version this agent reads it as."""
+    return {
+        event: str(catalog.reader(event, agent.projections.get(event)).version)
+        for event in agent.manifest.consumes
+        if event in catalog
+    }

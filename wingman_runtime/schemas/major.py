@@ -114,7 +114,8 @@ def consent_findings(
                 against=f"contract {one.consumer}",
                 witness=gap.witness,
                 act=f"consumers first: {one.consumer} ({one.owner})",
-                remedy=f"have it read {major}.x, or agree: `consents` of config/contracts/{one.consumer}.json",
+                remedy=f"have it read {major}.x, or agree under `consents` in config/contracts/"
+                f"{one.consumer}.json",
                 where=place_in(model, gap.path),
             )
         )

@@ -42,6 +42,15 @@ class Registry:
         """Whether this project records its own events at all."""
         return any(True for _ in self._folders(self.root))
 
+    def owns(self, event: str) -> bool:
+        """Whether this project's folder is where the event's versions are recorded."""
+        return event not in self._foreign
+
+    @property
+    def shipped_begun(self) -> bool:
+        """Whether the reference project has records of the shipped events."""
+        return self.shipped is not None and any(True for _ in self._folders(self.shipped))
+
     def folder(self, event: str) -> Path:
         """Where the versions of an event lie; it need not exist."""
         root = self.shipped if event in self._foreign and self.shipped is not None else self.root
@@ -100,7 +109,7 @@ class Registry:
             ConflictError: the version is released, and was another one.
             ConfigError: the event is not this project's to record.
         """
-        if record.event in self._foreign:
+        if not self.owns(record.event):
             raise ConfigError(
                 f"{record.event} is a shipped event: its versions are the runtime's to release",
                 where=shown(self.folder(record.event)),

@@ -1,0 +1,155 @@
+"""The schemas of a whole project: its events as their classes stand, the released versions, what is waived.
+
+1. Finds each event's class, its owner and the agents that consume it.
+2. Finds its records: a shipped event's lie in the reference project, the others in the project's own folder.
+3. Checks them all, and releases what may be released.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from wingman_runtime.contracts.event import EventModel
+from wingman_runtime.contracts.events import SHIPPED
+from wingman_runtime.errors import ConfigError, NotFoundError
+from wingman_runtime.project.agents import MountedAgent, collect_events
+from wingman_runtime.project.find import reference_root
+from wingman_runtime.project.load import Project
+from wingman_runtime.schemas.contract import ConsumerContract, read_contracts
+from wingman_runtime.schemas.describe import describe, lint
+from wingman_runtime.schemas.finding import SchemaFinding, Weight
+from wingman_runtime.schemas.place import place_of
+from wingman_runtime.schemas.registry import Registry
+from wingman_runtime.schemas.standing import Standing, Subject, standing_of
+from wingman_runtime.schemas.waivers import Waiver, about_waivers, load_waivers
+from wingman_runtime.yamlfile import suggestion
+
+RUNTIME_OWNER = "wingman-runtime"
+"""Who answers for the events that the runtime itself writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaReport:
+    """What `SchemaBook.check` found.
+
+    Attributes:
+        standings: every event that was looked at, by name.
+        about: what concerns no single event: waivers.
+        begun: whether the project records versions at all.
+    """
+
+    standings: tuple[Standing, ...]
+    about: tuple[SchemaFinding, ...]
+    begun: bool
+
+    @property
+    def findings(self) -> tuple[SchemaFinding, ...]:
+        return (*(finding for one in self.standings for finding in one.findings), *self.about)
+
+    @property
+    def waived(self) -> tuple[tuple[SchemaFinding, Waiver], ...]:
+        return tuple(pair for one in self.standings for pair in one.waived)
+
+    @property
+    def clean(self) -> bool:
+        """Warnings and notes do not count."""
+        return not any(one.weight is Weight.BREAKING for one in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaBook:
+    """Everything about a project's schemas that lies in its files."""
+
+    registry: Registry
+    waivers: tuple[Waiver, ...]
+    contracts: tuple[ConsumerContract, ...]
+    subjects: Mapping[str, Subject]
+
+    def subject(self, event: str) -> Subject:
+        """Raises NotFoundError for an event no class stands for."""
+        if event not in self.subjects:
+            hint = suggestion(event, self.subjects) or "`wingman schema list` names them"
+            raise NotFoundError(f"no event {event!r}", hint=hint)
+        return self.subjects[event]
+
+    def begun(self, event: str = "") -> bool:
+        """Whether versions are recorded where this event's would be; without one: of the project's own."""
+        if event and self.subjects[event].shipped:
+            return bool(self.registry.history(event)) or self.registry.shipped_begun
+        return self.registry.begun
+
+    def standing(self, event: str, today: date | None = None) -> Standing:
+        """One event against its history."""
+        return standing_of(
+            self.subject(event),
+            self.registry.history(event),
+            today=today or date.today(),
+            waivers=self.waivers,
+            consumers=self.contracts,
+            begun=self.begun(event),
+        )
+
+    def check(self, events: Iterable[str] = (), today: date | None = None) -> SchemaReport:
+        """Every event, or those named, and the waivers.
+
+        Raises:
+            ConfigError: a record is no record, or was edited; ``where`` is file:line.
+            NotFoundError: there is no such event.
+        """
+        day, chosen = today or date.today(), tuple(events)
+        problems = self.registry.problems()
+        if problems:
+            raise problems[0] if len(problems) == 1 else _all(problems)
+        standings = tuple(self.standing(event, day) for event in chosen or sorted(self.subjects))
+        used = [waiver for one in standings for _, waiver in one.waived]
+        looked_at = chosen or {*self.subjects, *(one.event for one in self.waivers)}
+        about = tuple(about_waivers(self.waivers, used, looked_at, day))
+        return SchemaReport(standings, about, self.begun())
+
+
+def read_schemas(project: Project, problems: list[ConfigError]) -> SchemaBook:
+    """The schemas of a project; what is wrong with agents or waivers is added to ``problems``."""
+    agents = project.mount(problems)
+    models = collect_events(agents, problems)
+    waivers: tuple[Waiver, ...] = ()
+    try:
+        waivers = load_waivers(project.root)
+    except ConfigError as problem:
+        problems.append(problem)
+    contracts = read_contracts(project.root, problems)
+    subjects = {name: _subject(model, agents) for name, model in sorted(models.items())}
+    registry = Registry(project.root, reference_root(), SHIPPED)
+    return SchemaBook(registry, waivers, tuple(contracts.values()), subjects)
+
+
+def _subject(model: type[EventModel], agents: Mapping[str, MountedAgent]) -> Subject:
+    name = model.__name__
+    where = place_of(model)
+    return Subject(
+        model,
+        describe(model, owner=_owner(name, agents), where=where),
+        tuple(lint(model)),
+        tuple(sorted(one.name for one in agents.values() if name in one.manifest.consumes)),
+        name in SHIPPED,
+    )
+
+
+def _owner(event: str, agents: Mapping[str, MountedAgent]) -> str:
+    """Who answers for an event: the owner of the agent that defines it, else of the one that emits it."""
+    if event in SHIPPED:
+        return RUNTIME_OWNER
+    defining = [one for one in agents.values() if any(model.__name__ == event for model in one.events)]
+    emitting = [one for one in agents.values() if event in one.manifest.emits]
+    # An event two agents define is that of the one which emits it.
+    both = [one for one in defining if one in emitting]
+    return next((one.manifest.owner for one in (*both, *defining, *emitting)), "")
+
+
+def _all(problems: list[ConfigError]) -> ConfigError:
+    first = problems[0]
+    others = "".join(f"\n  also {one.where}: {one.message}" for one in problems[1:])
+    return ConfigError(
+        f"{first.message} (1 of {len(problems)} problems){others}", where=first.where, hint=first.hint
+    )

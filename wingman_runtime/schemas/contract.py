@@ -213,7 +213,7 @@ def write_contract(root: Path, contract: ConsumerContract) -> bool:
 
 def readers_of(contracts: Iterable[ConsumerContract], event: str, path: str = "") -> list[ConsumerContract]:
     """The contracts that read an event, or one field of it, in order of their names."""
-    from wingman_runtime.schemas.fields import reads_path
+    from wingman_runtime.schemas.paths import reads_path
 
     return sorted(
         (

@@ -1,106 +1,52 @@
-"""Fields a schema names, and whether a reader reads one: paths are JSON Pointers, ``*`` for any item."""
+"""The fields a canonical schema tells of, nested ones too, by JSON Pointer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from wingman_runtime.schemas.record import Schema
 
-_DEPTH_LIMIT = 8
-_ITEM_KEYS = ("items", "additionalProperties")
 
+def fields_of(schema: Schema) -> dict[str, Schema]:
+    """Every named field: pointer to its schema. ``*`` is any item, or any value of a map.
 
-def field_paths(schema: Schema | bool) -> tuple[str, ...]:
-    """Paths of all fields the schema names, outer ones before inner ones; of a recursion, one round."""
-    found: dict[str, None] = {}
-    root = schema if isinstance(schema, dict) else {}
-    pending: list[tuple[str, Any, tuple[str, ...]]] = [("", schema, ())]
-    for path, here, within in pending:
-        for part, refs in _members(here, root):
-            if any(ref in within for ref in refs) or path.count("/") >= _DEPTH_LIMIT:
-                continue
-            inside = (*within, *refs)
-            for name, inner in part.get("properties", {}).items():
-                found[f"{path}/{_escaped(name)}"] = None
-                pending.append((f"{path}/{_escaped(name)}", inner, inside))
-            pending.extend((f"{path}/*", part[key], inside) for key in _ITEM_KEYS if _is_schema(part, key))
-            pending.extend((f"{path}/*", inner, inside) for inner in part.get("prefixItems", ()))
-    return tuple(found)
-
-
-def reads_path(reader: Schema | bool, path: str) -> bool:
-    """Whether the reader names the field at ``path``, or takes the whole of something it lies in.
-
-    A reader that names no field at all reads none: it only wants the event.
+    Where a union has several variants with one name, the pointer leads to ``anyOf`` of what they say.
     """
-    root = reader if isinstance(reader, dict) else {}
-    steps = path.split("/")[1:]
-    here: list[Any] = [reader]
-    for depth, step in enumerate(steps):
-        further: list[Any] = []
-        for schema in here:
-            for part, _ in _members(schema, root):
-                further += _step(part, step)
-        if not further:
-            # Something inside a value that the reader names but says nothing about: it has it all.
-            return depth > 0 and any(_opaque(part) for one in here for part, _ in _members(one, root))
-        here = further
-    return True
+    found: dict[str, list[Any]] = {}
+    _walk(schema, "", schema.get("$defs", {}), found, ())
+    return {path: _one(schemas) for path, schemas in sorted(found.items())}
 
 
-def _step(part: Schema, step: str) -> list[Any]:
-    if step == "*":
-        items = [part[key] for key in _ITEM_KEYS if _is_schema(part, key)]
-        return [*items, *part.get("prefixItems", ())]
-    properties = part.get("properties", {})
-    return [inner for name, inner in properties.items() if _escaped(name) == step]
+def _one(schemas: list[Any]) -> Schema:
+    distinct = [one for index, one in enumerate(schemas) if one not in schemas[:index]]
+    if len(distinct) > 1:
+        return {"anyOf": distinct}
+    return distinct[0] if isinstance(distinct[0], dict) else {}
 
 
-def _opaque(part: Schema) -> bool:
-    """Whether a value under this schema may hold anything at all."""
-    kinds = part.get("type", ["object", "array"])
-    holds = bool({"object", "array"} & set([kinds] if isinstance(kinds, str) else kinds))
-    named = any(key in part for key in ("properties", "prefixItems"))
-    return holds and not named and not any(_is_schema(part, key) for key in _ITEM_KEYS)
+def _walk(
+    node: Any, path: str, defs: dict[str, Any], found: dict[str, list[Any]], seen: tuple[str, ...]
+) -> None:
+    if not isinstance(node, dict):
+        return
+    name = str(node.get("$ref", "")).removeprefix("#/$defs/")
+    if name and name not in seen:
+        _walk(defs.get(name), path, defs, found, (*seen, name))
+    for key, value in node.get("properties", {}).items():
+        below = f"{path}/{escaped(key)}"
+        found.setdefault(below, []).append(value)
+        _walk(value, below, defs, found, seen)
+    for key in ("items", "additionalProperties"):
+        _walk(node.get(key), f"{path}/*", defs, found, seen)
+    for value in node.get("patternProperties", {}).values():
+        _walk(value, f"{path}/*", defs, found, seen)
+    for index, value in enumerate(node.get("prefixItems", ())):
+        _walk(value, f"{path}/{index}", defs, found, seen)
+    for key in ("allOf", "anyOf", "oneOf"):
+        for value in node.get(key, ()):
+            _walk(value, path, defs, found, seen)
 
 
-def _is_schema(part: Schema, key: str) -> bool:
-    return isinstance(part.get(key), dict) and bool(part[key])
-
-
-def _members(schema: Any, root: Schema) -> Iterator[tuple[Schema, tuple[str, ...]]]:
-    """The schema with references followed and unions opened, and the references that were followed."""
-    pending: list[tuple[Any, tuple[str, ...]]] = [(schema, ())]
-    while pending:
-        one, refs = pending.pop()
-        if one is True:
-            one = {}
-        if not isinstance(one, dict):
-            continue
-        ref = one.get("$ref")
-        if isinstance(ref, str):
-            if ref not in refs:
-                pending.append((_resolved(ref, root), (*refs, ref)))
-            if len(one) == 1:
-                continue
-        branches = [inner for key in ("anyOf", "oneOf", "allOf") for inner in one.get(key, ())]
-        pending.extend((inner, refs) for inner in branches)
-        if not branches or "properties" in one:
-            yield one, refs
-
-
-def _resolved(ref: str, root: Schema) -> Any:
-    here: Any = root
-    if not ref.startswith("#"):
-        return None
-    for step in ref.split("/")[1:]:
-        name = step.replace("~1", "/").replace("~0", "~")
-        if not isinstance(here, dict) or name not in here:
-            return None
-        here = here[name]
-    return here
-
-
-def _escaped(name: str) -> str:
+def escaped(name: str) -> str:
+    """One part of a JSON Pointer (RFC 6901)."""
     return name.replace("~", "~0").replace("/", "~1")

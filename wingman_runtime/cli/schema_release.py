@@ -111,7 +111,7 @@ def accept(
 
     For example
 
-        wingman schema accept OrderPlaced schema/pattern-changed /code --reason "same codes" --until 2027-01-31
+        wingman schema accept OrderPlaced schema/pattern-changed /code --until 2027-01-31 --reason "same"
     """
     import dataclasses
 

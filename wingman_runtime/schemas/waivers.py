@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from wingman_runtime.errors import ConfigError, ConflictError
 from wingman_runtime.schemas.finding import Direction, SchemaFinding, Weight
@@ -39,10 +39,6 @@ class _Entry(BaseModel):
     reason: str = Field(min_length=1, max_length=2_000, examples=["the old pattern was never met"])
     by: str = Field(min_length=1, max_length=200, examples=["ada"])
     until: date = Field(examples=["2027-01-31"])
-
-
-class _File(RootModel[list[_Entry]]):
-    """The whole file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +69,16 @@ def load_waivers(root: Path) -> tuple[Waiver, ...]:
     raw = path.read_bytes()
     if not [row for row in raw.splitlines() if row.strip() and not row.lstrip().startswith(b"#")]:
         return ()
-    located = parse_yaml(raw, shown(path))
+    return _waivers(raw, shown(path))
+
+
+def _waivers(raw: bytes, name: str) -> tuple[Waiver, ...]:
+    located = parse_yaml(raw, name)
     if not isinstance(located.data, list):
-        raise ConfigError(
-            "a list is expected", where=f"{shown(path)}:1", hint="begin each waiver with `- event:`"
-        )
+        raise ConfigError("a list is expected", where=f"{name}:1", hint="begin each waiver with `- event:`")
     found: list[Waiver] = []
-    for index, entry in enumerate(validate(_File, located).root):
+    for index in range(len(located.data)):
+        entry = validate(_Entry, located.at(index))
         waiver = Waiver(**entry.model_dump(), where=located.where(index, "event"))
         for known in found:
             if (known.event, known.rule, known.path) == (waiver.event, waiver.rule, waiver.path):
@@ -110,7 +109,7 @@ def append_waiver(root: Path, waiver: Waiver) -> Path:
     keys = ("event", "rule", "path", "reason", "by")
     rows = [f"{key}: {json.dumps(getattr(waiver, key), ensure_ascii=False)}" for key in keys]
     text = before + "- " + "\n  ".join([*rows, f"until: {waiver.until.isoformat()}"]) + "\n"
-    validate(_File, parse_yaml(text.encode(), shown(path)))
+    _waivers(text.encode(), shown(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, draft = tempfile.mkstemp(prefix=".draft-", dir=path.parent)
     try:

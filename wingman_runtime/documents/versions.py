@@ -8,6 +8,7 @@ from wingman_runtime.contracts.event import EventModel, dataschema_of
 from wingman_runtime.contracts.events import SHIPPED
 from wingman_runtime.documents.files import inside
 from wingman_runtime.project.find import reference_root
+from wingman_runtime.schemas.derive import reader_schema, writer_schema
 from wingman_runtime.schemas.place import place_of
 from wingman_runtime.schemas.registry import Registry
 
@@ -52,7 +53,7 @@ class Versions:
 
 def schemas_of(model: type[EventModel]) -> tuple[Schema, Schema]:
     """What producers of this event write and what its consumers accept, in canonical form."""
-    return model.model_json_schema(mode="serialization"), model.model_json_schema(mode="validation")
+    return writer_schema(model), reader_schema(model)
 
 
 def _told(record: SchemaRecord) -> dict[str, Any]:

@@ -35,6 +35,15 @@ def reader_schema(model: type[BaseModel]) -> Schema:
     return canonical(_raw(model, writes=False))
 
 
+def worded_schema(model: type[BaseModel]) -> Schema:
+    """The writer's schema with its titles, descriptions and named definitions: for documents, never compared.
+
+    Raises:
+        ContractError: a field has no JSON Schema.
+    """
+    return _raw(model, writes=True)
+
+
 def _raw(model: type[BaseModel], *, writes: bool) -> Schema:
     try:
         schema = model.model_json_schema(

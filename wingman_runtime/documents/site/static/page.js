@@ -1,0 +1,90 @@
+// The page of one node: what it is for, what leads to it and follows from it, and everything that is declared.
+'use strict';
+(function (W) {
+  const { h } = W;
+  const MOST = 50;
+
+  W.nodePage = function nodePage(node, data) {
+    const model = W.model;
+    const box = h('article', { class: 'page', 'aria-labelledby': 'title' });
+    const kind = W.KINDS[node.kind] ? W.KINDS[node.kind].one : node.kind;
+    const chips = [
+      node.version && h('span', { class: 'chip', text: node.version }),
+      node.domain && h('a', { class: 'chip', href: '#/list?domain=' + encodeURIComponent(node.domain), text: node.domain, title: 'domain' }),
+      node.owner && h('a', { class: 'chip', href: '#/list?owner=' + encodeURIComponent(node.owner), text: 'owned by ' + node.owner }),
+      !node.owner && h('span', { class: 'chip faint', text: 'no owner named' }),
+    ];
+    W.add(box, [
+      h('p', { class: 'eyebrow' }, W.icon(node.kind), kind),
+      h('h1', { id: 'title', tabindex: '-1', text: node.label }),
+      h('p', { class: 'chips' }, chips),
+      h('p', { class: 'purpose', text: data.purpose || node.purpose || 'No purpose is written down.' }),
+      h('div', { id: 'live-box', 'aria-live': 'off' }),
+    ]);
+    const flows = [...node.flows].filter((name) => !(node.kind === 'flow' && name === node.name)).sort();
+    if (flows.length) {
+      W.add(box, [h('p', { class: 'in-flows' }, 'In ', flows.length === 1 ? 'flow ' : 'flows ', flows.slice(0, 12).map((name, at) => {
+        const flow = model.byId.get('flow:' + name);
+        return [at ? ', ' : '', flow ? h('a', { href: W.address(flow), text: name }) : name];
+      }), flows.length > 12 ? ' and ' + (flows.length - 12) + ' more' : '')]);
+    }
+    W.add(box, [neighbours(node, node.before, 'from', 'What leads in', 'Nothing leads here.'), neighbours(node, node.after, 'to', 'What follows', 'Nothing follows from here.')]);
+    if (data.contract) W.add(box, [h('h2', { text: 'Contract' }), defined(data.contract)]);
+    if (data.manifest) W.add(box, [h('h2', { text: 'Manifest' }), defined(data.manifest)]);
+    W.add(box, W.schema(node, data.schema));
+    if (data.facts && Object.keys(data.facts).length) W.add(box, [h('h2', { text: 'Facts' }), defined(data.facts)]);
+    if (data.rules && data.rules.length) {
+      W.add(box, [h('h2', { text: 'Rules' }), W.table('Rules of this policy file', ['rule', 'effect', 'reason'], data.rules.map((one) => [h('code', { text: one.id }), one.effect, one.reason || '–']))]);
+    }
+    if (data.text) W.add(box, [h('h2', { text: 'Text' }), h('pre', { tabindex: '0', text: data.text })]);
+    return box;
+  };
+
+  function neighbours(node, edges, end, title, empty) {
+    const rows = new Map();
+    for (const edge of edges) {
+      const key = edge[end].at + edge.kind + (edge.declared ? '' : '!');
+      if (!rows.has(key)) rows.set(key, { node: edge[end], kind: edge.kind, flows: new Set(), edges: [], declared: edge.declared });
+      rows.get(key).edges.push(edge);
+      if (edge.flow) rows.get(key).flows.add(edge.flow);
+    }
+    const all = [...rows.values()].sort((a, b) => (a.kind === b.kind ? (a.node.label < b.node.label ? -1 : 1) : a.kind < b.kind ? -1 : 1));
+    const section = h('section', { class: 'neighbours n-' + end });
+    const draw = (most) => {
+      const heads = ['', 'how', 'in flow'].concat(W.observed ? ['seen'] : []);
+      const cells = all.slice(0, most).map((row) => ({
+        attributes: row.declared ? {} : { class: 'alarm' },
+        cells: [W.link(row.node), row.declared ? row.kind : row.kind + ', undeclared', [...row.flows].sort().join(', ') || '–']
+          .concat(W.observed ? [W.seenWords(row.edges)] : []),
+      }));
+      const more = all.length > most
+        ? h('button', { class: 'quiet', onclick: () => draw(Infinity), text: 'Show all ' + all.length }) : null;
+      section.replaceChildren(h('h2', {}, title, ' ', h('span', { class: 'number', text: all.length })),
+        all.length ? W.table(title, heads, cells, { class: 'links' }) : h('p', { class: 'note', text: empty }));
+      if (more) section.append(more);
+    };
+    draw(MOST);
+    return section;
+  }
+
+  function defined(values) {
+    const list = h('dl', {});
+    for (const [name, value] of Object.entries(values)) {
+      if (value === null || value === '' || (Array.isArray(value) && !value.length)) continue;
+      list.append(h('dt', { text: name.replace(/_/g, ' ') }), h('dd', {}, told(value)));
+    }
+    return list;
+  }
+
+  function told(value) {
+    if (Array.isArray(value)) {
+      return value.every((one) => typeof one !== 'object') && value.join('').length < 400 && value.every((one) => W.model.byId.has(String(one)) || String(one).length < 40)
+        ? value.map((one, at) => [at ? ', ' : '', told(one)])
+        : h('ul', {}, value.map((one) => h('li', {}, told(one))));
+    }
+    if (value && typeof value === 'object') return defined(value);
+    if (value === true || value === false) return value ? 'yes' : 'no';
+    const node = W.model.byId.get(String(value));
+    return node ? W.link(node) : String(value);
+  }
+})(window.WINGMAN);

@@ -13,7 +13,7 @@ from datetime import date
 
 from wingman_runtime.contracts.event import EventModel
 from wingman_runtime.contracts.events import SHIPPED
-from wingman_runtime.errors import ConfigError, NotFoundError
+from wingman_runtime.errors import AgentCodeError, ConfigError, ContractError, NotFoundError
 from wingman_runtime.project.agents import MountedAgent, collect_events
 from wingman_runtime.project.find import reference_root
 from wingman_runtime.project.load import Project
@@ -21,6 +21,7 @@ from wingman_runtime.schemas.contract import ConsumerContract, read_contracts
 from wingman_runtime.schemas.describe import describe, lint
 from wingman_runtime.schemas.finding import SchemaFinding, Weight
 from wingman_runtime.schemas.place import place_of
+from wingman_runtime.schemas.record import SchemaRecord
 from wingman_runtime.schemas.registry import Registry
 from wingman_runtime.schemas.standing import Standing, Subject, standing_of
 from wingman_runtime.schemas.waivers import Waiver, about_waivers, load_waivers
@@ -110,7 +111,9 @@ class SchemaBook:
 
 
 def read_schemas(project: Project, problems: list[ConfigError]) -> SchemaBook:
-    """The schemas of a project; what is wrong with agents or waivers is added to ``problems``."""
+    """The schemas of a project; what is wrong with agents, records, waivers or contracts is added to
+    ``problems``.
+    """
     agents = project.mount(problems)
     models = collect_events(agents, problems)
     waivers: tuple[Waiver, ...] = ()
@@ -119,17 +122,26 @@ def read_schemas(project: Project, problems: list[ConfigError]) -> SchemaBook:
     except ConfigError as problem:
         problems.append(problem)
     contracts = read_contracts(project.root, problems)
-    subjects = {name: _subject(model, agents) for name, model in sorted(models.items())}
     registry = Registry(project.root, reference_root(), SHIPPED)
+    subjects: dict[str, Subject] = {}
+    for name, model in sorted(models.items()):
+        try:
+            subjects[name] = _subject(model, agents, registry.latest(name))
+        except ConfigError as problem:
+            problems.append(problem)
+        except ContractError as problem:
+            problems.append(AgentCodeError(problem.message, where=problem.where, hint=problem.hint))
     return SchemaBook(registry, waivers, tuple(contracts.values()), subjects)
 
 
-def _subject(model: type[EventModel], agents: Mapping[str, MountedAgent]) -> Subject:
+def _subject(
+    model: type[EventModel], agents: Mapping[str, MountedAgent], latest: SchemaRecord | None
+) -> Subject:
     name = model.__name__
     where = place_of(model)
     return Subject(
         model,
-        describe(model, owner=_owner(name, agents), where=where),
+        describe(model, owner=_owner(name, agents), where=where, previous=latest),
         tuple(lint(model)),
         tuple(sorted(one.name for one in agents.values() if name in one.manifest.consumes)),
         name in SHIPPED,

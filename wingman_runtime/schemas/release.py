@@ -118,7 +118,7 @@ def check_sample(subject: Subject, sample: Any) -> None:
     from jsonschema_rs import validator_for
 
     refuse_unrepresentable(sample)
-    problem = refusal(subject.model, sample)
+    problem = refusal(subject.model, sample, subject.record.version)
     if problem is not None:
         raise ContractError(f"no {subject.record.event}: {problem.message}", where=problem.where)
     wrong = next(iter(validator_for(subject.record.writer).iter_errors(sample)), None)
@@ -130,4 +130,7 @@ def check_sample(subject: Subject, sample: Any) -> None:
 
 def _made(subject: Subject) -> tuple[Any, ...]:
     """The sample the schema gives, if the class reads it."""
-    return tuple(one for one in sample_of(subject.record.writer) if refusal(subject.model, one) is None)
+    record = subject.record
+    return tuple(
+        one for one in sample_of(record.writer) if refusal(subject.model, one, record.version) is None
+    )

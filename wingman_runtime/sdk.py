@@ -37,8 +37,10 @@ from wingman_runtime.contracts.events import (
 )
 from wingman_runtime.contracts.facts import FAILURE_OUTCOMES, because, grounds, plan_attributes, uncovered
 from wingman_runtime.contracts.ids import derive
+from wingman_runtime.contracts.lifecycle import Lifecycle, Move, entity, renamed, upcasts_of
 from wingman_runtime.contracts.manifest import RetryPolicy
 from wingman_runtime.contracts.openenum import OpenEnum
+from wingman_runtime.contracts.opening import opened
 from wingman_runtime.contracts.outcome import AgentOutcome, Done, Emit, Forward, Perform, Refuse, Wait
 from wingman_runtime.contracts.planner import planner
 from wingman_runtime.contracts.ports import (
@@ -126,6 +128,8 @@ __all__ = [
     "Forward",
     "Grant",
     "Ledger",
+    "Lifecycle",
+    "Move",
     "NotFoundError",
     "OpenEnum",
     "Outcome",
@@ -170,11 +174,15 @@ __all__ = [
     "because",
     "derive",
     "digest",
+    "entity",
     "grounds",
+    "opened",
     "owner_of",
     "plan_attributes",
     "plan_compensation",
     "planner",
+    "renamed",
     "tool",
     "uncovered",
+    "upcasts_of",
 ]

@@ -5,5 +5,6 @@ from __future__ import annotations
 from wingman_runtime.client.client import Client
 from wingman_runtime.client.request import Request, RequestEvent
 from wingman_runtime.client.status import Status
+from wingman_runtime.redisio.dead import DeadLetter, Which
 
-__all__ = ["Client", "Request", "RequestEvent", "Status"]
+__all__ = ["Client", "DeadLetter", "Request", "RequestEvent", "Status", "Which"]

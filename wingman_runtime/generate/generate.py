@@ -1,0 +1,82 @@
+"""`generate`: from a models file to everything that follows from it. The order of the work:
+
+1. Read the models and their lifecycles (`read`); the versions of their events (`versions`).
+2. Draft every file (`write_*`), each with a header that says what it was made from.
+3. Survey the project (`apply`): what is new, changed, gone, yours, in the way.
+4. Write all of it or nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from wingman_runtime.generate.apply import Change, Lack, lacks, survey, write
+from wingman_runtime.generate.life import Life
+from wingman_runtime.generate.read import read_models
+from wingman_runtime.generate.text import Draft
+from wingman_runtime.generate.versions import versions_of
+from wingman_runtime.generate.write_agents import agent_files, work_functions
+from wingman_runtime.generate.write_client import client_files
+from wingman_runtime.generate.write_ends import end_files, end_functions
+from wingman_runtime.generate.write_events import event_files
+from wingman_runtime.generate.write_flow import flow_files
+from wingman_runtime.project.find import find_root
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """What came, or would come, of it. ``lacks``: what somebody has to do by hand."""
+
+    root: Path
+    lives: tuple[Life, ...]
+    changes: tuple[Change, ...]
+    lacks: tuple[Lack, ...]
+
+    @property
+    def stale(self) -> bool:
+        """Whether the project's files are not what the models say."""
+        return any(one.state not in ("same", "kept") for one in self.changes) or bool(self.lacks)
+
+
+def generate(models: Path, into: Path | None = None, *, dry_run: bool = False) -> Generated:
+    """Generate; a second run changes nothing.
+
+    Args:
+        models: the file with the domain models.
+        into: the project's folder; left out: the nearest project.
+        dry_run: only say what would happen.
+
+    Raises:
+        UsageError, ConfigError: as `read_models`.
+        ConflictError: a file is in the way; nothing was written.
+    """
+    root = find_root(into)
+    first = read_models(models, root, {})
+    versions = versions_of(root, first, _drafts)
+    read = read_models(models, root, versions)
+    drafts = [draft for life in read.lives for draft in _drafts(life)]
+    drafts = list({draft.path: draft for draft in drafts}.values())
+    changes = survey(root, read.source, drafts)
+    if not dry_run:
+        write(root, changes)
+    needed = {path: wanted for life in read.lives for path, wanted in _needed(life).items()}
+    kept = {draft.path.rpartition("/")[0] for draft in drafts}
+    gone = {one.path.rpartition("/")[0] for one in changes if one.state == "gone"}
+    left = sorted(folder for folder in gone - kept if folder.startswith("agents/"))
+    return Generated(root, read.lives, tuple(changes), tuple(lacks(root, changes, needed, left)))
+
+
+def _drafts(life: Life) -> list[Draft]:
+    return [
+        *event_files(life),
+        *end_files(life),
+        *agent_files(life),
+        *flow_files(life),
+        *client_files(life),
+    ]
+
+
+def _needed(life: Life) -> dict[str, dict[str, str]]:
+    wanted = end_functions(life) | {agent: work_functions(life, agent) for agent in life.agents()}
+    return {f"agents/{agent}/work.py": functions for agent, functions in wanted.items()}

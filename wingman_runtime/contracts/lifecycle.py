@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from wingman_runtime.contracts.contract import Primitive
@@ -91,7 +90,7 @@ class Lifecycle:
     event: str = ""
     purpose: str = ""
     version: str = "1.0.0"
-    upcasts: Mapping[int, Upcast] = MappingProxyType({})
+    upcasts: Mapping[int, Upcast] = field(default_factory=dict)
     line: int = field(init=False, default=0, compare=False, repr=False)
 
     def __post_init__(self) -> None:

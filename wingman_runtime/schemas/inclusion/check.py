@@ -1,0 +1,129 @@
+"""`accepts`: does the reader's schema admit every document that the writer's admits?
+
+1. Refuse what is no schema. 2. Turn both into formulas. 3. Look for a document that the writer's satisfies
+and the reader's does not: none, proven, is ``compatible``. 4. Put what was found to the validator: confirmed
+is ``incompatible``. 5. Everything else is ``unknown``, with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import jsonschema_rs
+
+from wingman_runtime.errors import ContractError
+from wingman_runtime.schemas.inclusion import formula as f
+from wingman_runtime.schemas.inclusion.compiler import Compiler
+from wingman_runtime.schemas.inclusion.document import Document
+from wingman_runtime.schemas.inclusion.formula import Arena
+from wingman_runtime.schemas.inclusion.oracle import Oracle
+from wingman_runtime.schemas.inclusion.search import Search, TooMuchWorkError
+from wingman_runtime.schemas.inclusion.values import depth_of
+from wingman_runtime.schemas.verdict import Gap, Verdict
+
+Schema: TypeAlias = dict[str, Any] | bool
+
+BUDGET = 60_000
+"""Steps one comparison may take; some ten microseconds each."""
+DEEPEST = 120
+_MOST_GAPS = 12
+_MOST_WITNESSES = 60
+
+
+def accepts(reader: Schema, writer: Schema, *, formats: bool = False, budget: int = BUDGET) -> Verdict:
+    """Whether every JSON document that ``writer`` admits, ``reader`` admits.
+
+    Plain inclusion of raw JSON Schema, 2020-12 (also where ``$schema`` says nothing) or draft-07. The answer
+    ``compatible`` is proven; ``incompatible`` comes with documents that jsonschema-rs holds valid under the
+    writer's schema and invalid under the reader's; everything else is ``unknown``, and says why.
+
+    A reader's ``format`` is taken to assert, and only the writer's same ``format`` satisfies it, as pydantic
+    asserts formats and others don't.
+
+    Args:
+        reader: the schema that is to admit everything.
+        writer: the schema whose documents count.
+        formats: let ``format`` assert when a witness is confirmed; else what only a format refuses is
+            ``unknown`` in 2020-12, where ``format`` is an annotation.
+        budget: steps of work after which the answer is ``unknown``.
+
+    Raises:
+        ContractError: one of them is no JSON Schema; ``where`` is the JSON Pointer into it.
+    """
+    for whose, schema in (("reader", reader), ("writer", writer)):
+        if not isinstance(schema, dict | bool):
+            raise ContractError(
+                f"the {whose}'s schema is a {type(schema).__name__}, neither object nor boolean"
+            )
+    if reader is writer:
+        _refuse_malformed("reader", reader)
+        return Verdict()
+    if max(depth_of(reader, DEEPEST + 1), depth_of(writer, DEEPEST + 1)) > DEEPEST:
+        return _unknown("work", f"a schema nests deeper than {DEEPEST} levels")
+    _refuse_malformed("reader", reader)
+    _refuse_malformed("writer", writer)
+    verdict = _compare(reader, writer, formats=formats, budget=budget)
+    return Verdict() if verdict.gaps and _same(reader, writer) else verdict
+
+
+def _compare(reader: Schema, writer: Schema, *, formats: bool, budget: int) -> Verdict:
+    arena = Arena()
+    search = Search(arena, budget)
+    try:
+        admitted = Compiler(arena, Document(writer, 0), search.spend).compile()
+        wanted = Compiler(arena, Document(reader, 1), search.spend).compile()
+        found = search.find((admitted.yes, wanted.no))
+        if found is None:
+            return Verdict()
+        gaps = _confirmed(Oracle(reader, writer, formats or None), arena, found.values)
+    except TooMuchWorkError:
+        return _unknown("work", f"too much work: more than {budget} steps")
+    except RecursionError:
+        return _unknown("work", "too much work: the schemas nest too deep")
+    if gaps:
+        return Verdict(tuple(gaps))
+    return _unknown(
+        "reasoning", "; ".join(list(search.doubts)[:4]) or "no document shows it, and no proof was found"
+    )
+
+
+def _confirmed(oracle: Oracle, arena: Arena, values: Sequence[Any]) -> list[Gap]:
+    named = frozenset(one.data for one in arena.all if one.kind in (f.PROP, f.REQ))
+    gaps: dict[tuple[str, str], Gap] = {}
+    for value in values[:_MOST_WITNESSES]:
+        gap = oracle.confirm(value, named)
+        if gap is not None:
+            gaps.setdefault((gap.rule, gap.path), gap)
+        if len(gaps) >= _MOST_GAPS:
+            break
+    return list(gaps.values())
+
+
+def _unknown(rule: str, reason: str) -> Verdict:
+    return Verdict((Gap(rule=f"unknown/{rule}", path="", reason=reason),))
+
+
+def _same(reader: Schema, writer: Schema) -> bool:
+    """Whether both are the same text, so that what cannot be followed is the same in both."""
+    return json.dumps(reader, sort_keys=True, default=str) == json.dumps(writer, sort_keys=True, default=str)
+
+
+def _refuse_malformed(whose: str, schema: Schema) -> None:
+    if isinstance(schema, bool) or not Document(schema, 0).known_dialect:
+        return
+    try:
+        jsonschema_rs.meta.validate(schema)
+    except jsonschema_rs.ValidationError as error:
+        pointer = "".join(
+            f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in error.instance_path
+        )
+        raise ContractError(
+            f"the {whose}'s schema is no JSON Schema: {error.message[:200]}",
+            where=f"#{pointer}",
+            hint="mend the schema there; https://json-schema.org tells what each keyword takes",
+        ) from error
+    except ValueError:
+        # A number or text that the validator cannot hold; the comparison says so where it matters.
+        return

@@ -14,6 +14,7 @@ from wingman_runtime.contracts.events import UserRequestReceived
 from wingman_runtime.contracts.ids import partition_of
 from wingman_runtime.contracts.located import located
 from wingman_runtime.contracts.work import StepRequest, WorkRequest
+from wingman_runtime.contracts.writing import written
 from wingman_runtime.errors import ContractError
 
 _STEP = 'a step is {"tool": "note.write", "args": {…}}'
@@ -87,10 +88,14 @@ def letter_of(
     flow: str,
     source: str = "/client",
 ) -> Event[EventT]:
-    """The data in its envelope. Raises ContractError for an actor, tenant or flow no envelope can carry."""
+    """The data in its envelope.
+
+    Raises:
+        ContractError: an actor, tenant or flow no envelope can carry; data that its own model refuses.
+    """
     about = _envelope(type(data), request_id, actor=actor, tenant=tenant, flow=flow, source=source)
     try:
-        return envelope_of(type(data))(id=identity, data=data, **about)
+        return envelope_of(type(data))(id=identity, data=written(data)[1], **about)
     except ValidationError as error:
         raise located(error, "request") from None
 

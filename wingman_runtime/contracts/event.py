@@ -28,8 +28,8 @@ class EventModel(BaseModel):
     A subclass that is emitted declares ``contract``: the written part of its ten-field entry; the rest is
     derived from flow and manifests.
 
-    ``schema_version`` is the version of the model as it stands. ``upcasts`` brings data of older majors to it:
-    the major it reads -> a function that gives data of the next. ``unknown_variant`` is what becomes of an
+    ``schema_version`` is the version of the model as it stands. ``upcasts`` brings data of older majors to
+    it: the major it reads -> a function that gives data of the next. ``unknown_variant`` is what becomes of an
     event with a variant of a discriminated union that the reader does not know: to the dead letters, passed
     over on the record, or kept for a release that knows it.
     """
@@ -144,7 +144,7 @@ class EventCatalog:
     ) -> Event[Any]:
         """Decoding by the version that ``dataschema`` names; ``event_type`` is what the stream entry claims.
 
-        Of the model's own version it is strict, and one pass; for others see `wingman_runtime.contracts.reading`.
+        Of the model's own version it is strict, and one pass; for others see `EventReader`.
 
         Args:
             projection: the consumer's own model of the event, if it has one: what it does not name is

@@ -6,7 +6,7 @@ Patterns), brought down to one atomic script because input, output and state liv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -49,7 +49,11 @@ class JoinEnvelope:
 @dataclass(frozen=True, slots=True)
 class Emission:
     """One event to send on. Its log record is ``prefix`` + body + ``}``, or of a ``routed`` one the prefix;
-    where it goes, the flow says."""
+    where it goes, the flow says.
+
+    ``parts`` are the fields of an agent's event with its data as a reader has it, for who reads it next in
+    this very process.
+    """
 
     event_id: str
     event_type: str
@@ -60,6 +64,7 @@ class Emission:
     system: bool = False
     kind: Literal["event", "routed"] = "event"
     join: JoinEnvelope | None = None
+    parts: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,8 @@ class StepResult:
     events are delivered as usual. An eager step's entry is not in any inbox: its ``entry_id`` is empty.
     ``ends`` are recorded in the effects ledger whatever the verdict on the step is.
     ``foreseen`` is the outcome an eager step was answered under; another one refuses it.
+    ``awaits``, of what is parked without a rule that holds it: the event's version and, after a space, the
+    least version of its model that reads it.
     """
 
     entry: Entry
@@ -108,6 +115,7 @@ class StepResult:
     eager: tuple[StepResult, ...] = ()
     foreseen: str = ""
     ends: tuple[EffectEnd, ...] = ()
+    awaits: str = ""
 
     @property
     def steps(self) -> int:
@@ -169,6 +177,8 @@ def _message(result: StepResult, add: Any) -> dict[str, Any]:
         message["sv"] = _emission(result.starve, add)
     if result.ends:
         message["fx"] = [{**end.header, "b": add(end.body), "lg": add(end.record)} for end in result.ends]
+    if result.awaits:
+        message["aw"] = result.awaits
     if result.foreseen:
         message["dec"] = result.foreseen
     if result.eager:

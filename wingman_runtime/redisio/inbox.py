@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
+
+import orjson
 
 from wingman_runtime.redisio.faults import backend_errors
 from wingman_runtime.redisio.keys import GROUP
 from wingman_runtime.redisio.store import Store, mapped, text
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +126,20 @@ async def leave(store: Store, partition: int, agent: str, worker: str) -> bool:
     return bool(await store.run("claims", partition, "leave", agent, worker))
 
 
-async def unpark(store: Store, partition: int, agent: str) -> int:
-    """Put parked entries that nothing holds any longer back into the inbox; returns how many."""
+async def unpark(
+    store: Store, partition: int, agent: str, *, reads: Mapping[str, str] = _NOTHING, most: int = 0
+) -> int:
+    """Put parked entries that nothing holds any longer back into the inbox; returns how many.
+
+    Args:
+        reads: event -> version of the caller's model. What awaits a later release than these stays.
+        most: of those that awaited one, how many may go back.
+    """
     moved, cursor = 0, ""
+    told = orjson.dumps(dict(reads))
     while True:
-        count, following = await store.run("unpark", partition, agent, cursor, 200)
-        moved += int(count)
+        count, following, newer = await store.run("unpark", partition, agent, cursor, 200, told, most)
+        moved, most = moved + int(count), most - int(newer)
         cursor = text(following)
         if not cursor:
             return moved

@@ -7,6 +7,7 @@ derive the rest from it (docs/adr/0003).
     key                  type    lifetime              written by   what
     P:in:<agent>         stream until acked          scripts  an agent's inbox; group ``workers``
     P:parked:<agent>     stream until resumed        scripts  held work, deliveries not counted
+    P:newer              hash   while any is parked   scripts  what is parked for a later release -> how many
     P:dead:<agent>       stream until taken out      commit   an agent's dead letters
     P:buried             set    for ever             commit   agents that ever had a dead letter
     P:piled              hash   until cleared        pile     agents with too many dead letters -> since (ms)
@@ -78,6 +79,10 @@ class Keys:
 
     def dead(self, agent: str) -> str:
         return f"{self.anchor}:dead:{agent}"
+
+    @property
+    def newer(self) -> str:
+        return f"{self.anchor}:newer"
 
     @property
     def buried(self) -> str:

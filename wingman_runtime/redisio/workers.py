@@ -68,8 +68,8 @@ async def beats(store: Store) -> list[WorkerBeat]:
 class SeenSchema:
     """What one agent of one worker has to do with one event, since that worker began.
 
-    ``reads`` is the version of the worker's own model, empty for an event the agent does not consume. ``seen``
-    and ``written`` are versions that came in and went out, with how often.
+    ``reads`` is the version of the worker's own model, empty for an event the agent does not consume.
+    ``seen`` and ``written`` are versions that came in and went out, with how often.
     """
 
     worker: str

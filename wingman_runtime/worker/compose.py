@@ -6,7 +6,7 @@ same step names the same events.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -19,6 +19,8 @@ from wingman_runtime.contracts.ids import derive, event_id
 from wingman_runtime.contracts.manifest import Manifest
 from wingman_runtime.contracts.outcome import Done, Emit, Forward, Refuse, Wait
 from wingman_runtime.contracts.work import Approval
+from wingman_runtime.contracts.writing import written
+from wingman_runtime.errors import AgentCodeError, ContractError
 from wingman_runtime.flow.route import JoinRoute, Route
 from wingman_runtime.redisio.commit import ApprovalChange, Emission, JoinEnvelope, StepResult
 from wingman_runtime.redisio.inbox import Entry
@@ -121,9 +123,9 @@ def quarantine(step: Step, anomaly: str, error: str) -> StepResult:
     return StepResult(step.entry, "bury", records=(("anomaly", body),), why=body, size=len(body))
 
 
-def park(entry: Entry) -> StepResult:
-    """Keep the entry, uncounted, until nothing holds it."""
-    return StepResult(entry, "park")
+def park(entry: Entry, *, awaits: str = "") -> StepResult:
+    """Keep the entry, uncounted, until nothing holds it; or until a release that reads it is there."""
+    return StepResult(entry, "park", awaits=awaits)
 
 
 def _result(
@@ -163,25 +165,42 @@ def _moves(route: Route | None) -> bool:
 
 
 def _emissions(step: Step, events: Sequence[EventModel], *, refusal: bool = False) -> tuple[Emission, ...]:
-    cause, agent = step.entry.event_id, step.agent
+    agent, cause = step.agent, step.event
+    if cause is None:
+        raise ContractError("nobody answers what could not be read")
     out = []
     for position, data in enumerate(events):
         name = type(data).__name__
-        identity = event_id(cause, agent, position, name)
+        identity = event_id(step.entry.event_id, agent, position, name)
         route = _route(step, name)
+        body, read = _checked(agent, data)
+        parts = _parts(step, cause, type(data), identity)
         out.append(
             Emission(
                 identity,
                 name,
-                _event(step, data, identity),
+                _sealed(parts, body),
                 # The grounds stand once, with the first event of the answer.
                 _prefix(step, refusal=refusal, decisions=position == 0),
                 step.depth,
                 str(getattr(data, route.outcome_field, "")) if route and route.outcome_field else "",
                 join=_joined(step, route.join) if route and route.join else None,
+                parts={**parts, "data": read},
             )
         )
     return tuple(out)
+
+
+def _checked(agent: str, data: EventModel) -> tuple[bytes, EventModel]:
+    """As `written`. Raises AgentCodeError, naming the agent, for data that its own model refuses."""
+    try:
+        return written(data)
+    except ContractError as error:
+        raise AgentCodeError(
+            f"{agent} emits {error.message}",
+            where=error.where,
+            hint="build it by its model's own checks: model_construct and model_copy make none",
+        ) from None
 
 
 def _forwarded(step: Step) -> Emission:
@@ -214,17 +233,27 @@ def _joined(step: Step, join: JoinRoute) -> JoinEnvelope:
 
 
 def _event(step: Step, data: EventModel, identity: str) -> bytes:
-    """The event as it travels, with the fields of `Event` in their order."""
-    entry, cause = step.entry, step.event
-    if cause is None:
+    """An event of the runtime's own as it travels."""
+    if step.event is None:
         return _bare(step, data, identity)
     kind = type(data)
-    fields = {
+    body = kind.__pydantic_serializer__.to_json(data, by_alias=True)
+    return _sealed(_parts(step, step.event, kind, identity), body)
+
+
+def _sealed(parts: Mapping[str, Any], body: bytes) -> bytes:
+    return orjson.dumps({**parts, "data": orjson.Fragment(body)})
+
+
+def _parts(step: Step, cause: Event[Any], kind: type[EventModel], identity: str) -> dict[str, Any]:
+    """The fields of `Event` in their order, without the last, which is ``data``."""
+    entry = step.entry
+    return {
         "specversion": "1.0",
         "id": identity,
         "source": f"/agents/{step.agent}",
         "type": kind.__name__,
-        # Of an event that was decoded strictly: nothing here has to be checked again.
+        # Of an event that was decoded: nothing here has to be checked again.
         "subject": cause.subject,
         "time": step.time,
         "datacontenttype": "application/json",
@@ -239,9 +268,7 @@ def _event(step: Step, data: EventModel, identity: str) -> bytes:
         "attempt": max(1, entry.deliveries),
         "policydigest": step.policy,
         "traceparent": cause.traceparent,
-        "data": orjson.Fragment(kind.__pydantic_serializer__.to_json(data)),
     }
-    return orjson.dumps(fields)
 
 
 def _bare(step: Step, data: EventModel, identity: str) -> bytes:

@@ -1,7 +1,8 @@
 """One desk: takes one letter, has one agent answer it, and hands back what to commit.
 
 1. Poison first: an entry delivered too often is buried before it is decoded.
-2. Decode strictly; what does not fit its contract is buried, for it will never fit.
+2. Open it (`opening.py`): what does not fit its contract is buried, for it will never fit; what a later
+   release wrote is parked for one that reads it.
 3. Hold what a rule covers, before any work is done on it.
 4. Call the agent, with its ports and its time.
 5. Check the answer against the manifest; have a plan performed if it asks for that.
@@ -16,7 +17,7 @@ import asyncio
 import contextlib
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -31,7 +32,13 @@ from wingman_runtime.contracts.outcome import AgentOutcome, Done, Emit, Forward,
 from wingman_runtime.contracts.work import Effect, Outcome
 from wingman_runtime.effects.errand import Errand, Postponed
 from wingman_runtime.effects.perform import Performer
-from wingman_runtime.errors import AdmissionClosedError, BackendError, ContractError
+from wingman_runtime.errors import (
+    AdmissionClosedError,
+    BackendError,
+    ContractError,
+    NewerSchemaError,
+    UnknownVariantError,
+)
 from wingman_runtime.project.agents import MountedAgent
 from wingman_runtime.redisio.commit import StepResult, Verdict
 from wingman_runtime.redisio.effects import EffectEnd
@@ -41,6 +48,7 @@ from wingman_runtime.worker.approving import may_write
 from wingman_runtime.worker.begun import Begun
 from wingman_runtime.worker.compose import Step
 from wingman_runtime.worker.lawbook import Lawbook
+from wingman_runtime.worker.opening import Opener
 from wingman_runtime.worker.ports import PortRack, StepPolicy
 from wingman_runtime.worker.tables import FlowTables
 from wingman_runtime.worker.threads import AgentThreads
@@ -109,6 +117,7 @@ class Desk:
         self._threads = threads
         self._worker = worker
         self._usage = usage
+        self._opener = Opener(agent, catalog, usage)
         self._prompt: dict[str, bool] = {}
 
     def eager(self, event_type: str) -> bool:
@@ -128,13 +137,19 @@ class Desk:
         return math.inf if self._manifest.performs else self._manifest.timeout.total_seconds()
 
     async def work(
-        self, entry: Entry, *, early: bool = False, foreseen: Outcome | None = None
+        self,
+        entry: Entry,
+        *,
+        early: bool = False,
+        foreseen: Outcome | None = None,
+        parts: Mapping[str, Any] | None = None,
     ) -> Finished | None:
         """What to commit for ``entry``; None when it is not ours any longer.
 
         Args:
             early: the delivery of ``entry`` is not on record yet; None as well when the agent has to wait.
             foreseen: for an eager step that closes a request, the outcome that the step before it decides.
+            parts: for an eager step, the fields of its event, as `Emission` has them.
 
         Raises:
             BackendError: a port or the ledger could not reach the server; nothing is decided, try again.
@@ -153,7 +168,11 @@ class Desk:
             lost = f"delivered {entry.deliveries - 1} times and never finished: its worker died or hung"
             return self._buried(step, lost)
         try:
-            event = self._decoded(entry)
+            event = self._opener.open(entry, parts)
+        except NewerSchemaError as error:
+            return Finished(compose.park(entry, awaits=f"{error.version} {error.needs}"))
+        except UnknownVariantError as error:
+            return Finished(compose.answer(step, Done(note=f"passed over: {error}"[:2000])))
         except Exception as error:  # a validator of a project's own event may raise anything
             told = str(error) if isinstance(error, ContractError) else f"{type(error).__name__}: {error}"
             return self._buried(step, told)
@@ -209,17 +228,6 @@ class Desk:
             # Its fields do not even fit the envelope of the event that would say so.
             _LOG.error("quarantined", agent=step.agent, entry=step.entry.entry_id, error=str(problem))
             return Finished(compose.quarantine(step, "malformed", error[:2000]))
-
-    def _decoded(self, entry: Entry) -> Event[Any]:
-        if entry.event_type not in self._manifest.consumes:
-            raise ContractError(f"{self._manifest.name} does not consume {entry.event_type[:100]!r}")
-        event = self._catalog.decode(
-            entry.event_type, entry.body, self._agent.projections.get(entry.event_type)
-        )
-        if (event.id, event.subject) != (entry.event_id, entry.request_id):
-            raise ContractError("the entry names another event or request than its envelope", where="id")
-        self._usage.saw(event.dataschema)
-        return event
 
     async def _answered(
         self, step: Step, event: Event[Any], policy: StepPolicy, early: bool, foreseen: Outcome | None
@@ -377,6 +385,9 @@ class Desk:
             result = compose.answer(step, outcome)
         except Exception as error:  # a value in it that JSON cannot carry
             return self._failed(step, "invalid_output", _told(error))
+        for emission in result.emissions:
+            if emission.parts is not None:
+                self._usage.wrote(emission.parts["dataschema"])
         if result.size > ANSWER_LIMIT:
             told = f"its answer is {result.size:,} bytes, the limit is {ANSWER_LIMIT:,}"
             return self._failed(step, "invalid_output", told)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from wingman_runtime.contracts.outcome import Emit, Forward, Refuse
 from wingman_runtime.contracts.work import Outcome
@@ -59,12 +60,12 @@ class Eager:
         return replace(finished, result=replace(finished.result, eager=tuple(steps), size=size))
 
     async def _following(self, last: Finished) -> Finished | None:
-        entry, outcome = _delivery(last)
+        entry, outcome, parts = _delivery(last)
         desk = self._desks.get(entry.agent) if entry else None
         if entry is None or desk is None or not desk.eager(entry.event_type):
             return None
         try:
-            following = await desk.work(entry, early=True, foreseen=outcome)
+            following = await desk.work(entry, early=True, foreseen=outcome, parts=parts)
         except (BackendError, AdmissionClosedError):
             return None
         if following is None:
@@ -75,28 +76,29 @@ class Eager:
         return None
 
 
-def _delivery(last: Finished) -> tuple[Entry | None, Outcome | None]:
-    """The one delivery the commit of ``last`` will make, as far as the flow tells, and what it decides."""
+def _delivery(last: Finished) -> tuple[Entry | None, Outcome | None, Mapping[str, Any] | None]:
+    """The one delivery the commit of ``last`` will make, as far as the flow tells, what it decides, and its
+    event's fields."""
     step, result = last.step, last.result
     if step is None or step.flow is None or result.disposition != "done" or len(result.emissions) != 1:
-        return None, None
+        return None, None, None
     if not isinstance(last.outcome, Emit | Refuse | Forward):
-        return None, None
+        return None, None, None
     emission, entry = result.emissions[0], result.entry
     route = step.flow.route(step.agent, emission.event_type)
     if route is None or route.settle or route.end or route.join is not None:
-        return None, None
+        return None, None, None
     outcome, phase = None, entry.phase
     if route.decides and not route.to and step.flow.finally_:
         agent, phase = step.flow.finally_, CLOSING
         try:
             outcome = Outcome(route.outcome or emission.outcome)
         except ValueError:  # the field is a plain text in some older flow: the script has the word
-            return None, None
+            return None, None, None
     elif len(route.to) == 1 and not route.decides:
         agent = route.to[0]
     else:
-        return None, None
+        return None, None, None
     delivery = replace(
         entry,
         agent=agent,
@@ -107,4 +109,4 @@ def _delivery(last: Finished) -> tuple[Entry | None, Outcome | None]:
         deliveries=1,
         body=emission.body or entry.body,
     )
-    return delivery, outcome
+    return delivery, outcome, emission.parts

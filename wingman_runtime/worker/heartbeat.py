@@ -17,8 +17,8 @@ from wingman_runtime.worker.usage import SchemaUsage
 
 
 class Heartbeat:
-    """Beats for one worker, in partition 0. ``facts`` go along as they are, such as the project's digest; with
-    them what each agent has read and written (``usage``)."""
+    """Beats for one worker, in partition 0. ``facts`` go along as they are, such as the project's digest, and
+    with them what each agent has read and written (``usage``)."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """What one agent of one worker reads and writes, by version: told with the heartbeat, kept by nobody else.
 
-Counts begin with the worker. What was tried again is counted again: they tell which versions are about, not how
-many requests there were.
+Counts begin with the worker. What was tried again is counted again: they tell which versions are about, not
+how many requests there were.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 1. Turns to the active policy bundle and makes sure the inboxes have their group.
 2. Runs a lane per agent and partition.
 3. Ticks: fires timers and schedules, posts what is overdue, reads the control record, unparks what is free.
-4. Beats: says what it has in hand and when it last came to an end of something.
+4. Beats: says what it has in hand and when it last came to an end of something; takes up what was parked
+   for its release.
 5. Watches: reports readers nobody declared, tidies away dead consumers; tells when dead letters pile up.
 6. Sweeps, if it performs: removes kept files that nobody needs any more.
 7. Stops in order: lanes first, then its heartbeat.
@@ -34,6 +35,7 @@ from wingman_runtime.worker.desk import Desk
 from wingman_runtime.worker.eager import Eager
 from wingman_runtime.worker.heartbeat import Heartbeat
 from wingman_runtime.worker.lane import Lane, LaneLimits
+from wingman_runtime.worker.later import Later
 from wingman_runtime.worker.lawbook import Lawbook
 from wingman_runtime.worker.overdue import post_overdue
 from wingman_runtime.worker.piles import PileLimits, Piles
@@ -103,7 +105,9 @@ class Worker:
         self._behind = [False] * store.partitions
         self._alone = asyncio.Lock()
         self.lanes: list[Lane] = []
-        self._usage = {agent.name: SchemaUsage(_reads(agent, catalog)) for agent in self._agents}
+        reads = {agent.name: _reads(agent, catalog) for agent in self._agents}
+        self._usage = {name: SchemaUsage(events) for name, events in reads.items()}
+        self._later = Later(store, reads, lawbook, limits.slots)
         desks = {
             agent.name: Desk(
                 agent,
@@ -167,6 +171,7 @@ class Worker:
             for number in range(self._store.partitions)
         ]
         beside.append(asyncio.create_task(self._every(self.times.beat, heartbeat.beat), name="beating"))
+        beside.append(asyncio.create_task(self._every(self.times.beat, self._later.look), name="taking up"))
         beside.append(asyncio.create_task(self._every(self.times.watch, watch.look), name="watching"))
         beside.append(asyncio.create_task(self._every(self.times.watch, self._piles.look), name="piling"))
         beside.append(

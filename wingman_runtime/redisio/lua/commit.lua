@@ -199,8 +199,10 @@ for i, m in ipairs(H.msgs) do
     elseif m.d == 'park' then
       -- The rule may be gone since the worker saw it: nobody would come to fetch the entry then.
       if held(agent, f.ty or '', f.f or '', f.t or '', f.r or '', tonumber(f.ph)) then
-        local parked = readd(P .. ':parked:' .. agent, f, before + m.deliveries - 1)
-        move_step(f, agent, '@' .. m.e, '@parked ' .. parked)
+        move_step(f, agent, '@' .. m.e, '@parked ' .. park(agent, f, before + m.deliveries - 1))
+      elseif m.aw then
+        f.aw = m.aw
+        move_step(f, agent, '@' .. m.e, '@parked ' .. park(agent, f, before + m.deliveries - 1))
       else
         requeue(agent, f, before + m.deliveries - 1, '@' .. m.e)
       end

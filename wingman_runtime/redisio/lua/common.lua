@@ -109,9 +109,28 @@ local function entry_fields(stream, entry)
 end
 
 -- Put an entry into a stream as a new one, its count of past deliveries set to n; returns its id.
-local function readd(stream, f, n)
-  return call('XADD', stream, '*', 'id', f.id or '', 'r', f.r or '', 'ty', f.ty or '', 'f', f.f or '',
-    'fd', f.fd or '', 't', f.t or '', 'ph', f.ph or '0', 'n', n, 'b', f.b or '')
+local function readd(stream, f, n, awaits)
+  local row = { 'id', f.id or '', 'r', f.r or '', 'ty', f.ty or '', 'f', f.f or '', 'fd', f.fd or '', 't', f.t or '',
+    'ph', f.ph or '0', 'n', n, 'b', f.b or '' }
+  if awaits then row[#row + 1] = 'aw'; row[#row + 1] = awaits end
+  return call('XADD', stream, '*', unpack(row))
+end
+
+-- What waits for a later release is counted by agent, event, its version and the least one that reads it.
+local function count_newer(agent, f, by)
+  local what = agent .. ' ' .. (f.ty or '') .. ' ' .. f.aw
+  if call('HINCRBY', P .. ':newer', what, by) <= 0 then call('HDEL', P .. ':newer', what) end
+end
+
+-- Park an entry; returns its id there. ``f.aw`` names what it awaits, if that is a later release.
+local function park(agent, f, n)
+  local parked = readd(P .. ':parked:' .. agent, f, n, f.aw)
+  if f.aw then count_newer(agent, f, 1) end
+  return parked
+end
+
+local function take_parked(agent, entry, f)
+  if call('XDEL', P .. ':parked:' .. agent, entry) == 1 and f.aw then count_newer(agent, f, -1) end
 end
 
 -- The same into an inbox, for the step that was waiting as ``was``.

@@ -153,7 +153,7 @@ local function look_at_messages(agent, parked)
       local facts = { agent = agent, entry = row[1], parked = parked }
       if found('message_without_state', 'put to the dead letters', f.r or '', facts) then
         to_dead_letters(agent, f, 'no request waits for it')
-        call('XDEL', stream, row[1])
+        if parked then take_parked(agent, row[1], f) else call('XDEL', stream, row[1]) end
       end
     end
   end

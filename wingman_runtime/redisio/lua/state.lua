@@ -283,7 +283,7 @@ local function unpark_cut(s)
     local agent, parked = string.match(flat[i], '>(.*)$'), string.match(flat[i + 1], '^@parked (.*)$')
     local f = parked and entry_fields(P .. ':parked:' .. agent, parked)
     if f and free_to_be_cut(s, agent, f) then
-      call('XDEL', P .. ':parked:' .. agent, parked)
+      take_parked(agent, parked, f)
       requeue(agent, f, tonumber(f.n) or 0, flat[i + 1])
     end
   end

@@ -1,0 +1,1 @@
+"""The whole flow as an AsyncAPI 3.1 document."""

@@ -48,7 +48,9 @@ COMMANDS = (
     ("audit", "audit:app", "Read, verify and export the audit trail."),
     ("policy", "policy:app", "Check, test, explain and activate policies."),
     ("flow", "flow:app", "Check and draw flows."),
+    ("docs", "docs:app", "Describe the project: its graph, AsyncAPI, Mermaid."),
     ("agent", "agent:app", "Look at agents."),
+    ("contract", "contract:app", "Look at what consumers read, check it, record it."),
     ("config", "config:app", "Look at settings and check the project."),
 )
 

@@ -14,6 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from wingman_runtime.contracts.event import EventModel
 
 REQUIRED_ENVELOPE = ("id", "source", "specversion", "type")
@@ -34,7 +36,7 @@ def read_as(model: type[EventModel]) -> str:
     return projected(model) or model.__name__
 
 
-def envelope_reads(model: type[EventModel]) -> tuple[str, ...]:
+def envelope_reads(model: type[BaseModel]) -> tuple[str, ...]:
     """Envelope fields that a consumer with this model needs, sorted; those CloudEvents demands, and those of
     its ``reads_envelope: ClassVar[tuple[str, ...]]``."""
     more = getattr(model, "reads_envelope", ())

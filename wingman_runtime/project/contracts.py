@@ -11,16 +11,22 @@ from datetime import date
 from functools import cache, cached_property
 from pathlib import Path
 
-from wingman_runtime.contracts.event import EventCatalog, EventModel
+from pydantic import BaseModel
+
+from wingman_runtime.contracts.event import EventCatalog
+from wingman_runtime.contracts.events import SHIPPED
 from wingman_runtime.contracts.projection import envelope_reads
 from wingman_runtime.errors import ConfigError, ConflictError, NotFoundError
 from wingman_runtime.project.agents import MountedAgent, collect_events
 from wingman_runtime.project.find import reference_root
 from wingman_runtime.project.load import Project
 from wingman_runtime.schemas.contract import (
+    Consent,
     ConsumerContract,
     Read,
+    SignOff,
     contract_file,
+    made,
     read_contracts,
     write_contract,
 )
@@ -62,16 +68,14 @@ class Contracts:
         for name, agent in agents.items():
             for event in agent.manifest.emits:
                 producers[event] = (*producers.get(event, ()), name)
-        shipped = reference_root()
         own = {name: agent for name, agent in agents.items() if not agent.shipped}
-        foreign = () if shipped == project.root else _shipped_events(catalog, own)
         return cls(
             project.root,
             read_contracts(project.root, problems),
             own,
             catalog,
             producers,
-            Registry(project.root, shipped, foreign),
+            Registry(project.root, reference_root(), SHIPPED),
         )
 
     @cached_property
@@ -158,18 +162,18 @@ class Contracts:
             if name not in self.agents:
                 hint = suggestion(name, self.agents) or "for another team's service, use --consumer"
                 raise NotFoundError(f"no agent {name!r} in this project", hint=hint)
-        made = {}
+        fresh = {}
         for name in chosen:
             known, derived = self.recorded.get(name), self.derived[name]
             if known is not None:
                 if not force:
                     self._refuse_rewriting(known, derived)
                 derived = derived.agreements_of(known)
-            made[name] = derived
-        return {name: write_contract(self.root, contract) for name, contract in made.items()}
+            fresh[name] = derived
+        return {name: write_contract(self.root, contract) for name, contract in fresh.items()}
 
     def record_read(
-        self, consumer: str, event: str, model: type, *, version: str, owner: str, said: str
+        self, consumer: str, event: str, model: type[BaseModel], *, version: str, owner: str, said: str
     ) -> bool:
         """Add an event to an external consumer's contract, or read it anew; whether the file changed.
 
@@ -198,7 +202,32 @@ class Contracts:
         base |= {"consumer": consumer, "reads": {name: one.model_dump() for name, one in reads.items()}}
         base |= {"owner": owner} if owner else {}
         base |= {"consumer_version": version} if version else {}
-        return write_contract(self.root, ConsumerContract.model_validate(base))
+        return write_contract(self.root, made(ConsumerContract, **base))
+
+    def agree(self, consumer: str, event: str, given: Consent | SignOff) -> None:
+        """Put what a consumer's owner agrees to into its contract; the same thing again replaces the first.
+
+        Raises:
+            NotFoundError: no such consumer, or none that reads the event.
+            ConflictError: the consumer has no recorded contract to put it into.
+        """
+        contract = self.contract(consumer)
+        if consumer not in self.recorded:
+            raise ConflictError(
+                f"the contract of {consumer} is not recorded",
+                hint=f"run `wingman contract record {consumer}`",
+            )
+        if event not in contract.reads:
+            hint = suggestion(event, contract.reads) or f"it reads {', '.join(contract.reads)}"
+            raise NotFoundError(f"{consumer} does not read {event!r}", hint=hint)
+        if isinstance(given, Consent):
+            kept = [one for one in contract.consents.get(event, ()) if one.major != given.major]
+            told = tuple(sorted([*kept, given], key=lambda one: one.major))
+            change: dict[str, object] = {"consents": {**contract.consents, event: told}}
+        else:
+            rest = [one for one in contract.deprecations if (one.event, one.path) != (event, given.path)]
+            change = {"deprecations": (*rest, given)}
+        write_contract(self.root, contract.model_copy(update=change))
 
     def _checked(self, name: str, events: Collection[str], day: date) -> list[SchemaFinding]:
         known, derived = self.recorded.get(name), self.derived.get(name)
@@ -210,7 +239,10 @@ class Contracts:
                 found.append(self._about(known, "contract/orphan", Weight.WARNING))
             return found
         if known is None:
-            return [*self.hurt(derived, events, day), self._about(derived, "contract/missing", Weight.NOTE)]
+            found = self.hurt(derived, events, day)
+            if self.recorded:  # where none is, the project has not begun to record
+                found.append(self._about(derived, "contract/missing", Weight.NOTE))
+            return found
         differing = [event for event in derived.reads if derived.reads[event] != known.reads.get(event)]
         told = {(one.rule, one.event, one.path) for one in found}
         if differing:
@@ -255,8 +287,8 @@ class Contracts:
                 continue
             whole = self.catalog.model(event)
             model = agent.projections.get(event, whole)
-            older = getattr(whole, "upcasts", None) or {}
-            majors = sorted({Version.parse(whole.schema_version).major, *older})
+            major = self.catalog.reader(event, agent.projections.get(event)).version.major
+            majors = sorted({major, *(model.upcasts or whole.upcasts)})
             reads[event] = _read(model, tuple(majors), model.__name__)
         return ConsumerContract.model_construct(
             consumer=manifest.name,
@@ -306,27 +338,21 @@ def _difference(contract: ConsumerContract, known: ConsumerContract | None) -> t
     return "", ""
 
 
-def _shipped_events(catalog: EventCatalog, own: Mapping[str, MountedAgent]) -> tuple[str, ...]:
-    """Events of the catalog that no agent of the project's own defines."""
-    defined = {model.__name__ for agent in own.values() for model in agent.events}
-    return tuple(name for name in catalog.names() if name not in defined)
-
-
-def _read(model: type[EventModel], majors: tuple[int, ...], said: str) -> Read:
+def _read(model: type[BaseModel], majors: tuple[int, ...], said: str) -> Read:
     return Read.model_construct(
         majors=majors, reader=_reader(model), envelope=envelope_reads(model), model=said
     )
 
 
 @cache
-def _reader(model: type[EventModel]) -> Schema:
+def _reader(model: type[BaseModel]) -> Schema:
     from wingman_runtime.schemas.derive import reader_schema
 
     return reader_schema(model)
 
 
 @cache
-def _writer(model: type[EventModel]) -> Schema:
+def _writer(model: type[BaseModel]) -> Schema:
     from wingman_runtime.schemas.derive import writer_schema
 
     return writer_schema(model)

@@ -13,17 +13,19 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from wingman_runtime.contracts.projection import REQUIRED_ENVELOPE
-from wingman_runtime.errors import ConfigError, ContractError
+from wingman_runtime.contracts.wording import example, plain, value
+from wingman_runtime.errors import ConfigError, ContractError, UsageError
 from wingman_runtime.schemas.record import Schema
 from wingman_runtime.schemas.version import Version
 from wingman_runtime.yamlfile import SIZE_LIMIT, load_yaml, shown, validate
 
 CONTRACTS_FOLDER = "config/contracts"
+PartT = TypeVar("PartT", bound=BaseModel)
 
 
 def _version(text: str) -> str:
@@ -135,6 +137,22 @@ class ConsumerContract(_Part):
             if not data[part]:
                 del data[part]
         return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def made(model: type[PartT], **given: Any) -> PartT:
+    """A part of a contract from what somebody typed.
+
+    Raises:
+        UsageError: it does not fit; in plain words.
+    """
+    try:
+        return model.model_validate(given)
+    except ValidationError as problem:
+        first = problem.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        right = example(model, first["loc"])
+        hint = f"write it like `{right}`" if right else None
+        raise UsageError(f"{where}: {plain(first, name=value)}", hint=hint) from None
 
 
 def contract_file(root: Path, consumer: str) -> Path:

@@ -13,7 +13,7 @@ _ITEM_KEYS = ("items", "additionalProperties")
 
 def field_paths(schema: Schema | bool) -> tuple[str, ...]:
     """Paths of all fields the schema names, outer ones before inner ones; of a recursion, one round."""
-    found: dict[str, None] = {}
+    found: set[str] = set()
     root = schema if isinstance(schema, dict) else {}
     pending: list[tuple[str, Any, tuple[str, ...]]] = [("", schema, ())]
     for path, here, within in pending:
@@ -22,11 +22,11 @@ def field_paths(schema: Schema | bool) -> tuple[str, ...]:
                 continue
             inside = (*within, *refs)
             for name, inner in part.get("properties", {}).items():
-                found[f"{path}/{_escaped(name)}"] = None
+                found.add(f"{path}/{_escaped(name)}")
                 pending.append((f"{path}/{_escaped(name)}", inner, inside))
             pending.extend((f"{path}/*", part[key], inside) for key in _ITEM_KEYS if _is_schema(part, key))
             pending.extend((f"{path}/*", inner, inside) for inner in part.get("prefixItems", ()))
-    return tuple(found)
+    return tuple(sorted(found, key=lambda path: path.split("/")))
 
 
 def reads_path(reader: Schema | bool, path: str) -> bool:

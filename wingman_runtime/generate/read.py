@@ -234,6 +234,12 @@ def _sample(
     problems: list[Problem],
 ) -> dict[str, object]:
     schema = model.model_json_schema()
+    written = model.model_json_schema(mode="serialization").get("$defs", {})
+    # Of an open enum only its members may be written, while any text may be read.
+    defs = {
+        key: one if "enum" not in written.get(key, {}) else written[key]
+        for key, one in schema.get("$defs", {}).items()
+    }
     later = {field for move in entity.lifecycle.moves for field in move.sets}
     wanted = [*schema.get("required", ()), *later]
     given = {
@@ -242,10 +248,7 @@ def _sample(
         if field in wanted
     }  # fmt: skip
     try:
-        plain = {
-            field: sample(_certain_schema(one), schema.get("$defs", {}), field)
-            for field, one in given.items()
-        }
+        plain = {field: sample(_certain_schema(one), defs, field) for field, one in given.items()}
         model.model_validate_json(json.dumps(plain))
     except NoSampleError as lack:
         path = str(lack)

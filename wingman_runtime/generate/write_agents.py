@@ -4,6 +4,7 @@ written by hand (``work.py``), which is made once.
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -17,7 +18,7 @@ from wingman_runtime.generate.text import Draft, generated, imports, literal, qu
 from wingman_runtime.generate.write_events import article, relative, told, with_noqa
 
 _SDK = "from wingman_runtime.sdk import "
-_BY_HAND = "Written by hand: `wingman generate` made this file once and never touches it again."
+BY_HAND = "Written by hand: `wingman generate` made this file once and leaves it alone."
 
 
 def agent_files(life: Life) -> list[Draft]:
@@ -57,10 +58,16 @@ def _yaml(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     text = str(value)
-    plain = isinstance(value, int | float) or not (
-        set(text) & set(":#{}[]&*!|>%@`\"',") or text != text.strip()
-    )
-    return text if plain else quoted(text)
+    risky = re.search(r"^[^A-Za-z]|: |:$| #|[\[\]{},]|\s$", text) or text.lower() in {
+        "yes",
+        "no",
+        "on",
+        "off",
+        "null",
+        "true",
+        "false",
+    }
+    return quoted(text) if risky and not isinstance(value, int | float) else text
 
 
 def _manifest(life: Life, agent: str) -> str:
@@ -211,7 +218,7 @@ def _work(life: Life, agent: str) -> str:
         parts.append("\n".join(lines))
         names += [one.name for one in (*life.into(state), *life.out_of(state))]
     wanted += ["from . import moves"] + [f"from .moves import {name}" for name in dict.fromkeys(names)]
-    doc = f'"""{agent}: what it decides. {_BY_HAND}"""'
+    doc = f'"""{agent}: what it decides.\n\n{BY_HAND}\n"""'
     return f"{doc}\n\n{imports(wanted)}\n\n\n" + "\n\n\n".join(parts) + "\n"
 
 

@@ -127,6 +127,7 @@ def _tests(life: Life) -> str:
         if event.moves
     }
     wanted = (
+        "from itertools import pairwise",
         "from pathlib import Path",
         "import pytest",
         "from wingman_runtime import Project",
@@ -173,7 +174,7 @@ def test_{article(life.word).replace(" ", "_")}_comes_to_an_end() -> None:
     assert result.outcome.value in {{{known}}}
     seen = [name for name in result.events if name in EVENTS]
     assert seen[0] == "{life.start.name}"
-    assert all(first in BEFORE[then] for first, then in zip(seen, seen[1:], strict=False))
+    assert all(first in BEFORE[then] for first, then in pairwise(seen))
 
 
 def test_what_is_not_whole_is_rejected() -> None:

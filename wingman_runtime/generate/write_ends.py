@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wingman_runtime.generate.life import Life
 from wingman_runtime.generate.text import Draft, generated
-from wingman_runtime.generate.write_agents import _BY_HAND, manifest_text
+from wingman_runtime.generate.write_agents import BY_HAND, manifest_text
 from wingman_runtime.generate.write_events import article
 
 
@@ -97,7 +97,10 @@ async def handle(event: Event[UserRequestReceived], policy: Policy) -> Emit | Re
 
 def _door_work(life: Life) -> str:
     start = life.start.name
-    return f'''"""{life.domain}: what else it refuses. {_BY_HAND}"""
+    return f'''"""{life.domain}: what else it refuses.
+
+{BY_HAND}
+"""
 
 from .events import {start}
 
@@ -160,7 +163,10 @@ async def handle(
 
 
 def _failures_work(life: Life) -> str:
-    return f'''"""{life.failures}: what is said of a failure. {_BY_HAND}"""
+    return f'''"""{life.failures}: what is said of a failure.
+
+{BY_HAND}
+"""
 
 from .events import {life.failed}
 

@@ -70,6 +70,7 @@ def status(target: OneTarget = "", /, *, common: Common = DEFAULT) -> int:
     async def work(client: Client) -> int:
         seen = await client.status()
         told = plain(seen) | {"stuck": list(seen.stuck), "disagreement": seen.disagreement}
+        told["later"] = list(seen.later)
         told["mended"] = list(seen.mended)
         told["agents"] = [plain(one) | {"oldest_dead_s": seen.oldest_dead(one)} for one in seen.agents]
         out = common.out()
@@ -82,6 +83,7 @@ def status(target: OneTarget = "", /, *, common: Common = DEFAULT) -> int:
                 "in flight": f"{seen.in_flight} effects" if seen.in_flight else "",
                 "stuck": list(seen.stuck),
                 "should never be": list(seen.mended),
+                "parked": list(seen.later),
                 "dead letters": _dead(seen),
                 "policies": seen.disagreement or seen.policy[:19] or "none in force: wingman policy apply",
                 "recorder": f"{seen.recorder_lag} records behind" if seen.recorder_lag else "up to date",

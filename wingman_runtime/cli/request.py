@@ -105,6 +105,10 @@ async def _standing(client: Client, request_id: str) -> dict[str, object]:
         "waits_for": [one.approval_id for one in waiting],
         "held_by": [told_rule(rule) for rule in standing.held_by],
         "held_further_on": [told_rule(rule) for rule in standing.ahead],
+        "parked": [
+            f"{one.event} {one.version} until a worker of {one.agent} reads {one.needs}"
+            for one in standing.newer
+        ],
     }
 
 

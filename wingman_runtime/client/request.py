@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 
-from wingman_runtime.contracts.event import Event
+from wingman_runtime.contracts.event import envelope_of
 from wingman_runtime.contracts.events import AuditStamped
 from wingman_runtime.contracts.log import LogEntry
+from wingman_runtime.contracts.reading import EventReader
 from wingman_runtime.contracts.work import Approval, Outcome, Response
 from wingman_runtime.errors import (
     BackendUnreachableError,
@@ -166,10 +168,16 @@ def request_event(entry: LogEntry) -> RequestEvent:
     )
 
 
+@cache
+def _stamped() -> EventReader:
+    return EventReader(AuditStamped, envelope_of(AuditStamped))
+
+
 def response_of(found: RequestState | Ending) -> Response:
     """The response of an ended request; one that could not be stamped says so."""
     if found.final:
-        return Event[AuditStamped].model_validate_json(found.final).data.response
+        response: Response = _stamped().read(found.final).data.response
+        return response
     closing = orjson.loads(found.closing) if found.closing else {}
     reasons = tuple(str(reason) for reason in closing.get("data", {}).get("reasons", ()))
     return Response(

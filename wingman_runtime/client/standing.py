@@ -10,6 +10,7 @@ from wingman_runtime.contracts.control import ControlRule, ControlScope, Control
 from wingman_runtime.errors import NotFoundError
 from wingman_runtime.redisio import control, counts, flows, schedules, state
 from wingman_runtime.redisio.counts import AgentCounts
+from wingman_runtime.redisio.newer import Newer, newer_of
 from wingman_runtime.redisio.schedules import Kept
 from wingman_runtime.redisio.state import RequestState
 from wingman_runtime.redisio.store import Store
@@ -26,6 +27,7 @@ class Standing:
     requests: its open requests, newest first, of the newest `_LOOKED_AT` open ones; none for an agent.
     agents: the counts of an agent; for anything else empty.
     waits_at: the agents that have an event of a request before them; for anything else empty.
+    newer: events of a request that are parked until a worker of a later release is there.
     ahead: rules that do not hold a request where it is, and would hold it further on in its flow.
     """
 
@@ -35,6 +37,7 @@ class Standing:
     agents: tuple[AgentCounts, ...] = ()
     waits_at: tuple[str, ...] = ()
     ahead: tuple[ControlRule, ...] = ()
+    newer: tuple[Newer, ...] = ()
 
 
 async def read_standing(store: Store, target: ControlTarget) -> Standing:
@@ -45,6 +48,7 @@ async def read_standing(store: Store, target: ControlTarget) -> Standing:
     agents: tuple[AgentCounts, ...] = ()
     waiting: tuple[str, ...] = ()
     later: set[str] = set()
+    newer: tuple[Newer, ...] = ()
     match target.scope:
         case ControlScope.AGENT:
             await ensure_agent(store, target.name)
@@ -55,12 +59,13 @@ async def read_standing(store: Store, target: ControlTarget) -> Standing:
             # What holds its tenant, its flow or the agent it has come to holds the request, too.
             covering |= {f"tenant:{found.tenant}", f"flow:{found.flow}", *(f"agent:{one}" for one in waiting)}
             later = set() if found.ended else await _on_the_way(store, found.flow)
+            newer = tuple(await newer_of(store, target.name))
             requests = (found,)
         case _:
             requests = tuple(request for request in await _open(store) if _within(request, target))
     held_by = tuple(rule for rule in record.rules if str(rule.target) in covering)
     ahead = tuple(rule for rule in record.rules if str(rule.target) in later - covering)
-    return Standing(target, held_by, requests, agents, waiting, ahead)
+    return Standing(target, held_by, requests, agents, waiting, ahead, newer)
 
 
 async def ensure_there(store: Store, target: ControlTarget) -> None:

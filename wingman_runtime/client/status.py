@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from wingman_runtime.contracts.control import ControlRule
 from wingman_runtime.redisio import control, counts, dead, reconcile, workers
 from wingman_runtime.redisio.counts import AgentCounts
+from wingman_runtime.redisio.newer import Newer, all_newer
 from wingman_runtime.redisio.reconcile import Reconciled
 from wingman_runtime.redisio.store import Store
 from wingman_runtime.redisio.workers import SeenSchema, WorkerBeat, schemas_of
@@ -20,6 +21,7 @@ class Status:
     Attributes:
         agents: per agent what is waiting, in hand, parked and dead.
         now_ms: the server's clock.
+        newer: events parked until a worker of a later release is there.
         reconciled: per partition when the reconciler last looked, and what it found.
         piled: agents with too many dead letters, or too old ones, as the workers have told.
         rules: what is held, and why.
@@ -49,6 +51,7 @@ class Status:
     now_ms: int
     piled: tuple[str, ...]
     reconciled: tuple[Reconciled, ...]
+    newer: tuple[Newer, ...] = ()
 
     @property
     def disagreement(self) -> str:
@@ -78,6 +81,23 @@ class Status:
         return tuple(schemas_of(self.workers))
 
     @property
+    def later(self) -> tuple[str, ...]:
+        """What is parked because no worker of its agent could read it yet: which version, what they read."""
+        return tuple(
+            f"parked at {one.agent}: {one.event} {one.version} ({one.count}), {self._reading(one)}"
+            for one in self.newer
+        )
+
+    def _reading(self, one: Newer) -> str:
+        read = {
+            seen.reads
+            for seen in self.schemas
+            if seen.alive and (seen.agent, seen.event) == (one.agent, one.event) and seen.reads
+        }
+        told = ", ".join(sorted(read)) or "nothing: none runs"
+        return f"its workers read {told}; it waits for one that reads {one.needs}"
+
+    @property
     def stuck(self) -> tuple[str, ...]:
         """Agents that have work waiting, hold no rule, and no living worker."""
         covered = {agent for beat in self.workers if beat.alive for agent in beat.facts.get("agents", ())}
@@ -95,8 +115,8 @@ async def read_status(store: Store) -> Status:
         workers.beats(store),
         counts.memory(store),
     )
-    now_ms, piled, reconciled = await asyncio.gather(
-        workers.now_ms(store), dead.piled(store), reconcile.reconciled(store)
+    now_ms, piled, reconciled, newer = await asyncio.gather(
+        workers.now_ms(store), dead.piled(store), reconcile.reconciled(store), all_newer(store)
     )
     agents = await counts.agents(store, await counts.everybody(store))
     return Status(
@@ -115,4 +135,5 @@ async def read_status(store: Store) -> Status:
         now_ms=now_ms,
         piled=tuple(sorted(piled)),
         reconciled=tuple(reconciled),
+        newer=tuple(newer),
     )

@@ -29,9 +29,9 @@ class EventModel(BaseModel):
     derived from flow and manifests.
 
     ``schema_version`` is the version of the model as it stands. ``upcasts`` brings data of older majors to
-    it: the major it reads -> a function that gives data of the next. ``unknown_variant`` is what becomes of an
-    event with a variant of a discriminated union that the reader does not know: to the dead letters, passed
-    over on the record, or kept for a release that knows it.
+    it: the major it reads -> a function that gives data of the next. ``unknown_variant`` is what becomes of
+    an event with a variant of a discriminated union that the reader does not know: to the dead letters,
+    passed over on the record, or kept for a release that knows it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

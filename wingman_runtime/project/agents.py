@@ -15,7 +15,8 @@ from wingman_runtime.contracts.event import EventModel
 from wingman_runtime.contracts.events import SHIPPED
 from wingman_runtime.contracts.manifest import Manifest
 from wingman_runtime.contracts.projection import projected
-from wingman_runtime.errors import AgentCodeError, ConfigError, ManifestError
+from wingman_runtime.contracts.reading import check_versions
+from wingman_runtime.errors import AgentCodeError, ConfigError, ContractError, ManifestError
 from wingman_runtime.project.annotations import projections_of
 from wingman_runtime.project.mount import Mount
 from wingman_runtime.yamlfile import Located, load_yaml, shown, suggestion, validate
@@ -231,6 +232,10 @@ def _check_contract(model: type[EventModel], module: ModuleType) -> None:
     name = model.__name__
     if name in SHIPPED:
         raise AgentCodeError(f"{name} is a shipped event", where=where, hint="choose another name")
+    try:
+        check_versions(model)
+    except ContractError as error:
+        raise AgentCodeError(error.message, where=where, hint=error.hint) from None
     contract = vars(model).get("contract")
     if contract is None:
         raise AgentCodeError(
@@ -277,6 +282,8 @@ def _same(one: type[EventModel], other: type[EventModel]) -> bool:
         one.model_json_schema() == other.model_json_schema()
         and one.contract == other.contract
         and one.schema_version == other.schema_version
+        and one.unknown_variant == other.unknown_variant
+        and one.upcasts.keys() == other.upcasts.keys()
     )
 
 

@@ -116,7 +116,7 @@ def standing_of(
     stays = new.version.major == latest.version.major
     change = judge(within, new if stays else replace(new, version=latest.version.bumped(Bump.MINOR)))
     told = [one for one in change.findings if not _answered(one, within)]
-    if not _breaking(told):
+    if stays and not any(_breaking([one]) and one.direction is Direction.BACKWARD for one in told):
         told += replay_findings(subject.model, within)
     changes = apply_waivers((_located(one, subject) for one in told), waivers, today)
     bump = Bump.MAJOR if _breaking(changes.left) else min(change.bump, Bump.MINOR)

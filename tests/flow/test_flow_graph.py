@@ -1,4 +1,4 @@
-"""A flow drawn: the text of a terminal, Mermaid, and data."""
+"""A flow drawn: the text of a terminal, and data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from wingman_runtime.contracts.manifest import Manifest
 from wingman_runtime.flow.compile import CompiledFlow, compile_flow
-from wingman_runtime.flow.graph import arrows, graph_json, mermaid, text_graph
+from wingman_runtime.flow.graph import arrows, graph_json, text_graph
 from wingman_runtime.flow.load import load_flow
 from wingman_runtime.flow.model import Flow
 
@@ -67,29 +67,12 @@ def test_every_row_of_the_table_is_drawn(governed: CompiledFlow, joined: Compile
         assert {f"{one.source}>{one.event}" for one in arrows(flow)} == set(flow.table)
 
 
-def test_mermaid_draws_declared_nodes_only(governed: CompiledFlow, joined: CompiledFlow) -> None:
-    """Each arrow joins two nodes that are declared, and what settles or decides is dotted."""
-    for flow in (governed, joined):
-        rows = mermaid(flow).splitlines()
-        assert rows[0] == "flowchart TD"
-        nodes = {match[1] for row in rows if (match := re.match(r"^  (\w+)[(\[]", row))}
-        drawn = [
-            match for row in rows if (match := re.match(r"^  (\w+) (-->|-\.->)\|\"([^\"]+)\"\| (\w+)$", row))
-        ]
-        assert {end for match in drawn for end in (match[1], match[4])} <= nodes
-        assert len(drawn) == len([one for one in arrows(flow) if one.kind != "record"])
-        assert len(rows) == 2 + len(nodes) + len(drawn)
-    dotted = [row for row in mermaid(governed).splitlines() if "-.->" in row]
-    assert '  agent_executor -.->|"ExecutionFailed"| agent_rollback' in dotted
-
-
 def test_a_flow_that_stamps_nothing_can_still_be_drawn(
     write_flow: Callable[[str], Flow], small_text: str, small: dict[str, Manifest]
 ) -> None:
     """A flow that a check refuses is drawn all the same: the picture helps to mend it."""
     flow = compile_flow(write_flow(small_text.replace("finally: audit\n", "")), small)
     assert "ExecutionComplete" in text_graph(flow)
-    assert "| nobody" in mermaid(flow)
 
 
 def test_the_graph_as_data(joined: CompiledFlow) -> None:

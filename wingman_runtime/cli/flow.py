@@ -75,6 +75,7 @@ def graph(
         wingman flow graph
         wingman flow graph request --mermaid > request.mmd
     """
+    from wingman_runtime.documents.mermaid import flow_mermaid
     from wingman_runtime.flow import graph as drawing
     from wingman_runtime.flow.compile import compile_flow
 
@@ -85,9 +86,9 @@ def graph(
     flow = compile_flow(_named(flows, name), manifests)
     out = common.out()
     if common.json:
-        out.data(drawing.graph_json(flow) | ({"mermaid": drawing.mermaid(flow)} if mermaid else {}))
+        out.data(drawing.graph_json(flow) | ({"mermaid": flow_mermaid(flow)} if mermaid else {}))
     else:
-        out.line((drawing.mermaid(flow) if mermaid else drawing.text_graph(flow)).rstrip("\n"))
+        out.line((flow_mermaid(flow) if mermaid else drawing.text_graph(flow)).rstrip("\n"))
     return 0
 
 

@@ -17,6 +17,7 @@ from wingman_runtime.flow.facts import RUNTIME_EVENTS
 from wingman_runtime.flow.model import DISPATCHER
 
 if TYPE_CHECKING:
+    from wingman_runtime.contracts.contract import ContractEntry
     from wingman_runtime.flow.compile import CompiledFlow
     from wingman_runtime.project.agents import MountedAgent
     from wingman_runtime.project.load import LoadedProject
@@ -66,7 +67,7 @@ def _events(project: LoadedProject) -> Iterator[Node]:
         model = project.catalog.model(name)
         known = versions.facts(model)
         facts = {
-            "contract": asdict(entries[name]),
+            "contract": _plain(entries[name]),
             "doc": model.__dict__.get("__doc__") or "",
             "flows": sorted(flows[name]),
             "refusal": name in refusals,
@@ -84,6 +85,13 @@ def _events(project: LoadedProject) -> Iterator[Node]:
             version=model.schema_version,
             facts=facts,
         )
+
+
+def _plain(entry: ContractEntry) -> dict[str, Any]:
+    return {
+        key: [str(item) for item in value] if isinstance(value, tuple) else value
+        for key, value in asdict(entry).items()
+    }
 
 
 def _flows_of_agents(project: LoadedProject) -> defaultdict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""A compiled flow as a picture: Mermaid, plain text for a terminal, and data."""
+"""A compiled flow as a picture: plain text for a terminal, and data. As Mermaid: `documents.mermaid`."""
 
 from __future__ import annotations
 
@@ -47,32 +47,6 @@ def graph_json(flow: CompiledFlow) -> dict[str, Any]:
         "agents": [{"name": name, "role": _role(flow, name)} for name in _ordered(flow)],
         "arrows": [arrow._asdict() for arrow in drawn],
     }
-
-
-def mermaid(flow: CompiledFlow) -> str:
-    """A Mermaid flowchart: solid arrows go on, dotted ones settle or decide."""
-    rows = ["flowchart TD", f"  %% {flow.name} {flow.version} {flow.digest[:19]}"]
-    drawn = arrows(flow)
-    names = list(dict.fromkeys(name for one in drawn for name in (one.source, one.target) if name))
-    for name in names:
-        if name == ANYONE:
-            rows.append('  any(["any agent"])')
-        elif name not in flow.agents:
-            rows.append(f'  {_node(name)}(["{name}"])')
-        else:
-            rows.append(f'  {_node(name)}["{name}"]')
-    if any(one.kind == _END for one in drawn):
-        rows.append('  over(("end"))')
-    if any(one.kind == "outcome" and not one.target for one in drawn):
-        rows.append('  nobody(["no stamp"])')
-    for one in drawn:
-        label = f"{one.event}: {one.note}" if one.note else one.event
-        if one.kind == "record":
-            continue
-        line = "-.->" if one.kind in {"settle", "outcome"} else "-->"
-        target = "over" if one.kind == _END else _node(one.target) if one.target else "nobody"
-        rows.append(f'  {_node(one.source)} {line}|"{label}"| {target}')
-    return "\n".join(rows) + "\n"
 
 
 def text_graph(flow: CompiledFlow) -> str:
@@ -152,7 +126,3 @@ def _ordered(flow: CompiledFlow) -> list[str]:
 def _role(flow: CompiledFlow, name: str) -> str:
     roles = {flow.failure: "settles failures", flow.finally_: "stamps every outcome"}
     return roles.get(name, "") if name else ""
-
-
-def _node(name: str) -> str:
-    return "any" if name == ANYONE else f"agent_{name}"

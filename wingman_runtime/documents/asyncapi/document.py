@@ -111,14 +111,10 @@ def _message(node: Node, book: SchemaBook) -> dict[str, Any]:
         "x-dataschema": facts["dataschema"],
         "x-schema-version": node.version,
         "x-owner": node.owner,
-        "x-contract": _plain(facts["contract"]),
+        "x-contract": facts["contract"],
         "x-flows": facts["flows"],
     }
     if facts["doc"]:
         told["description"] = facts["doc"]
     return {key: value for key, value in told.items() if value != ""}
 
-
-def _plain(contract: dict[str, Any]) -> dict[str, Any]:
-    """Lists for tuples: YAML and JSON know no others."""
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in contract.items()}

@@ -1,0 +1,109 @@
+"""``wingman docs``: what a project looks like, for people and for other tools. Connects to no server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from wingman_runtime.cli.common import DEFAULT, Common
+from wingman_runtime.cli.out import note
+
+app = App(name="docs", help="Describe the project: its graph, AsyncAPI, Mermaid.")
+
+OutFile = Annotated[Path | None, Parameter(help="Write it there instead of to stdout.")]
+
+
+@app.command
+def graph(*, out: OutFile = None, common: Common = DEFAULT) -> int:
+    """Write the project as a graph: events, agents, flows, policies, tools, and what leads to what.
+
+    It is JSON either way; --json leaves out the line breaks.
+
+    For example
+
+        wingman docs graph --out graph.json
+        wingman docs graph --json | jq '.edges[] | select(.kind == "consumes")'
+    """
+    from wingman_runtime.documents.graph import graph_of
+
+    told = graph_of(common.found().load()).to_json()
+    return _written(_json(told, compact=common.json), out, common)
+
+
+@app.command
+def asyncapi(
+    *,
+    out: OutFile = None,
+    format: Annotated[
+        Literal["json", "yaml"] | None,
+        Parameter(help="Of the text; else by the name of the file, else JSON."),
+    ] = None,
+    version: Annotated[
+        str, Parameter(help="Of the document; else twelve digits of the project's digest.")
+    ] = "",
+    common: Common = DEFAULT,
+) -> int:
+    """Write an AsyncAPI 3.1 document of the whole flow: inboxes, messages, who sends and who gets.
+
+    For example
+
+        wingman docs asyncapi --out asyncapi.yaml
+        wingman docs asyncapi --version 2.3.0 --format json
+    """
+    from wingman_runtime.documents.asyncapi.document import asyncapi_of
+
+    told = asyncapi_of(common.found().load(), version=version)
+    chosen = format or ("yaml" if out is not None and out.suffix in {".yaml", ".yml"} else "json")
+    if chosen == "yaml" and not (common.json and out is None):
+        from wingman_runtime.documents.text import yaml_text
+
+        return _written(yaml_text(told), out, common)
+    return _written(_json(told, compact=common.json and out is None), out, common)
+
+
+@app.command
+def mermaid(
+    *,
+    domain: Annotated[str, Parameter(help="Only this domain, and what it is in touch with.")] = "",
+    out: OutFile = None,
+    common: Common = DEFAULT,
+) -> int:
+    """Write the whole project as a Mermaid flowchart, domain by domain; `wingman flow graph` draws one flow.
+
+    For example
+
+        wingman docs mermaid
+        wingman docs mermaid --domain billing --out billing.mmd
+    """
+    from wingman_runtime.documents.graph import graph_of
+    from wingman_runtime.documents.mermaid import LEGIBLE, project_mermaid
+
+    drawn = project_mermaid(graph_of(common.found().load()), domain)
+    if drawn.nodes > LEGIBLE:
+        note(f"{drawn.nodes} nodes: past {LEGIBLE} nobody reads such a picture; --domain draws a part of it")
+    if common.json and out is None:
+        common.out().data({"mermaid": drawn.text, "nodes": drawn.nodes})
+        return 0
+    return _written(drawn.text, out, common)
+
+
+def _json(value: Any, *, compact: bool) -> str:
+    from wingman_runtime.documents.text import json_text
+
+    return json_text(value, compact=compact)
+
+
+def _written(text: str, out: Path | None, common: Common) -> int:
+    """To the file, or to stdout; under ``--json`` the file's name is told as an object."""
+    if out is None:
+        common.out().line(text.rstrip("\n"))
+        return 0
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text, encoding="utf-8", newline="\n")
+    if common.json:
+        common.out().data({"file": str(out), "bytes": len(text.encode())})
+    else:
+        note(f"written: {out}")
+    return 0

@@ -32,6 +32,7 @@ COMMANDS = (
     ("demo", "demo:demo", "Run every kind of outcome for real, in a throw-away project."),
     ("dev", "dev:dev", "Server and workers in one terminal, live, saying what to type next."),
     ("init", "init:init", "Make a project."),
+    ("check", "check:check", "Check all there is to check of a project, in one report."),
     ("generate", "generate:generate", "Write events, agents, a flow and tests from domain models."),
     ("doctor", "doctor:doctor", "Say what is missing or wrong on this machine and in this project."),
     ("worker", "worker:worker", "Run a worker process."),

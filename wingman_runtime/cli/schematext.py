@@ -47,20 +47,24 @@ def details(finding: SchemaFinding) -> list[str]:
 
 
 def annotation(finding: SchemaFinding) -> str:
+    """One finding as a workflow command."""
+    path = f" at {finding.path}" if finding.path else ""
+    rows = [f"{finding.event}{path}: {finding.message}", *details(finding)]
+    rows += [f"→ {finding.remedy}"] if finding.remedy else []
+    return workflow_command(_LEVELS[finding.weight], finding.where, finding.rule, "\n".join(rows))
+
+
+def workflow_command(level: str, where: str, title: str, text: str) -> str:
     """A workflow command of GitHub: ``::error file=…,line=…,title=…::message``.
 
     Source: GitHub Docs, "Workflow commands for GitHub Actions".
     """
-    file, _, line = finding.where.rpartition(":")
+    file, _, line = where.rpartition(":")
     if not line.isdigit():
-        file, line = finding.where, ""
-    told = {"file": file, "line": line, "title": finding.rule}
+        file, line = where, ""
+    told = {"file": file, "line": line, "title": title}
     properties = ",".join(f"{key}={_property(value)}" for key, value in told.items() if value)
-    path = f" at {finding.path}" if finding.path else ""
-    rows = [f"{finding.event}{path}: {finding.message}", *details(finding)]
-    rows += [f"→ {finding.remedy}"] if finding.remedy else []
-    level = _LEVELS[finding.weight]
-    return f"::{level} {properties}::{_escaped(chr(10).join(rows))}"
+    return f"::{level} {properties}::{_escaped(text)}"
 
 
 def as_row(finding: SchemaFinding) -> dict[str, Any]:

@@ -47,6 +47,54 @@ def _walk(
             _walk(value, path, defs, found, seen)
 
 
+def node_at(schema: Schema, path: str) -> Schema | None:
+    """What a schema says at a JSON Pointer: ``anyOf`` of what its variants say; None if it says nothing."""
+    defs = schema.get("$defs", {})
+    here: list[Any] = [schema]
+    for step in path.split("/")[1:]:
+        here = [inner for node in here for part in _parts(node, defs, ()) for inner in _below(part, step)]
+    if not here:
+        return None
+    found = _one(here)
+    return {**found, "$defs": defs} if defs and found else found
+
+
+def requires(schema: Schema, path: str) -> tuple[bool, bool]:
+    """Whether the field at a JSON Pointer is required: by any of the variants it lies in, and by all."""
+    parent, _, name = path.rpartition("/")
+    name = name.replace("~1", "/").replace("~0", "~")
+    node = node_at(schema, parent)
+    if node is None:
+        return False, False
+    parts = [part for part in _parts(node, node.get("$defs", {}), ()) if "properties" in part]
+    told = [name in part.get("required", ()) for part in parts]
+    return any(told), bool(told) and all(told)
+
+
+def _parts(node: Any, defs: dict[str, Any], seen: tuple[str, ...]) -> list[dict[str, Any]]:
+    """A node and what its unions and references add to it."""
+    if not isinstance(node, dict):
+        return []
+    found = [node]
+    name = str(node.get("$ref", "")).removeprefix("#/$defs/")
+    if name and name not in seen:
+        found += _parts(defs.get(name), defs, (*seen, name))
+    for key in ("allOf", "anyOf", "oneOf"):
+        for one in node.get(key, ()):
+            found += _parts(one, defs, seen)
+    return found
+
+
+def _below(part: dict[str, Any], step: str) -> list[Any]:
+    found = [value for name, value in part.get("properties", {}).items() if escaped(name) == step]
+    if step == "*":
+        held = [part[key] for key in ("items", "additionalProperties") if key in part]
+        found += [*(one for one in held if one is not False), *part.get("patternProperties", {}).values()]
+    if step.isdigit():
+        found += part.get("prefixItems", [])[int(step) : int(step) + 1]
+    return found
+
+
 def escaped(name: str) -> str:
     """One part of a JSON Pointer (RFC 6901)."""
     return name.replace("~", "~0").replace("/", "~1")

@@ -1,4 +1,4 @@
-"""What is wrong with one event model by itself: it will break somebody, or its schema cannot tell the truth."""
+"""What is wrong with one event model by itself: what will break somebody, or what no schema can tell."""
 
 from __future__ import annotations
 

@@ -371,5 +371,6 @@ def test_where_nothing_can_be_made_nothing_is() -> None:
     circle = {"$ref": "#/$defs/A", "$defs": {"A": {"$ref": "#/$defs/A"}}}
     deep = {"$ref": "#/$defs/A", "$defs": {"A": {"type": "object", "required": ["a"], "properties": {
         "a": {"$ref": "#/$defs/A"}}}}}  # fmt: skip
-    for schema in ({"not": {}}, {"type": "string", "pattern": "^q{7}z$"}, circle, deep):
+    nothing: dict[str, Any] = {"not": {}}
+    for schema in (nothing, {"type": "string", "pattern": "^q{7}z$"}, circle, deep):
         assert sample_of(schema) == ()

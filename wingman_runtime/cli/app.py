@@ -50,6 +50,7 @@ COMMANDS = (
     ("policy", "policy:app", "Check, test, explain and activate policies."),
     ("flow", "flow:app", "Check and draw flows."),
     ("docs", "docs:app", "Describe the project: its graph, AsyncAPI, Mermaid."),
+    ("schema", "schema:app", "Check the schemas of events, release a version, see what changed."),
     ("agent", "agent:app", "Look at agents."),
     ("contract", "contract:app", "Look at what consumers read, check it, record it."),
     ("config", "config:app", "Look at settings and check the project."),

@@ -150,8 +150,8 @@ def history(event: Event, /, *, common: Common = DEFAULT) -> int:
 def check(
     *events: Annotated[str, Parameter(help="Event types; all when left out.")],
     annotations: Annotated[
-        Literal["", "github"], Parameter(help="Say it as annotations of a pull request.")
-    ] = "",
+        Literal["github"] | None, Parameter(help="Say it as annotations of a pull request.")
+    ] = None,
     common: Common = DEFAULT,
 ) -> int:
     """Hold every event's class against its released versions: is its version right, whom does it hurt?
@@ -238,12 +238,12 @@ def diff(
     names = [f"{event} {old.version}", f"{event} {'as it stands' if b == NOW else new.version}"]
     rows: list[str] = []
     for part in ("writer", "reader"):
-        texts = [
+        before, after = (
             json.dumps(getattr(one, part), indent=2, sort_keys=True, ensure_ascii=False).splitlines()
             for one in (old, new)
-        ]
+        )
         marks = [f"{name} {part}" for name in names]
-        rows += difflib.unified_diff(*texts, *marks, lineterm="")
+        rows += difflib.unified_diff(before, after, marks[0], marks[1], lineterm="")
     out = common.out()
     if common.json:
         findings = [as_row(one) for one in change.findings]
@@ -285,7 +285,10 @@ def _record(book: SchemaBook, event: str, version: str) -> SchemaRecord:
         return book.registry.get(event, version)
     if event not in book.subjects and event in book.registry.events():
         return book.registry.get(event)
-    return book.subject(event).record
+    record = book.subject(event).record
+    released = [one for one in book.registry.history(event) if one.version == record.version]
+    # Where the two say the same, the released one has its samples as well.
+    return next((one for one in released if one.digest == record.digest), record)
 
 
 def _running(common: Common) -> tuple[SeenSchema, ...]:

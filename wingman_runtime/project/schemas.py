@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -19,14 +19,15 @@ from wingman_runtime.project.find import reference_root
 from wingman_runtime.project.load import Project
 from wingman_runtime.schemas.contract import ConsumerContract, read_contracts
 from wingman_runtime.schemas.describe import describe, lint
-from wingman_runtime.schemas.finding import SchemaFinding, Weight
+from wingman_runtime.schemas.finding import Direction, SchemaFinding, Weight
 from wingman_runtime.schemas.place import place_of
 from wingman_runtime.schemas.record import SchemaRecord
 from wingman_runtime.schemas.registry import Registry
 from wingman_runtime.schemas.standing import Standing, Subject, standing_of
 from wingman_runtime.schemas.waivers import Waiver, about_waivers, load_waivers
-from wingman_runtime.yamlfile import suggestion
+from wingman_runtime.yamlfile import shown, suggestion
 
+NO_CLASS = "version/no-class"
 RUNTIME_OWNER = "wingman-runtime"
 """Who answers for the events that the runtime itself writes."""
 
@@ -37,7 +38,7 @@ class SchemaReport:
 
     Attributes:
         standings: every event that was looked at, by name.
-        about: what concerns no single event: waivers.
+        about: what concerns no class: waivers, and events that have none any more.
         begun: whether the project records versions at all.
     """
 
@@ -106,8 +107,25 @@ class SchemaBook:
         standings = tuple(self.standing(event, day) for event in chosen or sorted(self.subjects))
         used = [waiver for one in standings for _, waiver in one.waived]
         looked_at = chosen or {*self.subjects, *(one.event for one in self.waivers)}
-        about = tuple(about_waivers(self.waivers, used, looked_at, day))
-        return SchemaReport(standings, about, self.begun())
+        about = about_waivers(self.waivers, used, looked_at, day)
+        return SchemaReport(standings, (*about, *(self._classless() if not chosen else ())), self.begun())
+
+    def _classless(self) -> Iterator[SchemaFinding]:
+        """Events that were released and that no class stands for: nobody could read what lies in streams."""
+        for event in self.registry.events():
+            if event not in self.subjects and self.registry.owns(event):
+                folder = shown(self.registry.folder(event))
+                yield SchemaFinding(
+                    rule=NO_CLASS,
+                    event=event,
+                    path="",
+                    direction=Direction.BACKWARD,
+                    weight=Weight.BREAKING,
+                    message="it was released, and no class stands for it any more",
+                    act=self.registry.get(event).owner or "producer",
+                    remedy=f"bring the class back; or, when none of its events is left, remove {folder}",
+                    where=shown(self.registry.file(event, self.registry.get(event).version)),
+                )
 
 
 def read_schemas(project: Project, problems: list[ConfigError]) -> SchemaBook:

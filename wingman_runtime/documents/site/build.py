@@ -145,7 +145,7 @@ def graph_data(
 ) -> dict[str, Any]:
     """The graph in rows, words that come again and again by number; `model.js` reads it."""
     points = layout([node["id"] for node in nodes], ((edge["from"], edge["to"]) for edge in edges))
-    domains, owners, flows, kinds = _Words(), _Words(), _Words(), _Words()
+    domains, owners, flows, kinds, notes = (_Words() for _ in range(5))
     rows = []
     for node in nodes:
         kind, _, name = node["id"].partition(":")
@@ -169,6 +169,7 @@ def graph_data(
             kinds[edge.get("kind", "")],
             flows[edge.get("flow", "")],
             int(bool(edge.get("declared", True))),
+            notes[edge.get("note", "")],
         ]
         for edge in edges
     ]
@@ -180,6 +181,7 @@ def graph_data(
         "owners": list(owners),
         "flows": list(flows),
         "edgeKinds": list(kinds),
+        "notes": list(notes),
         "nodes": rows,
         "edges": arrows,
     }
@@ -193,7 +195,7 @@ class _Words(dict[str, int]):
 
 
 def _page(node: Mapping[str, Any], page: Page) -> dict[str, Any]:
-    return {"purpose": node.get("purpose", ""), "facts": node.get("facts", {}), **page(node["id"])}
+    return {"purpose": node.get("purpose", ""), **page(node["id"])}
 
 
 def _words(node: Mapping[str, Any], page: Mapping[str, Any]) -> str:

@@ -35,11 +35,12 @@
         'text-background-opacity': 1, 'text-background-padding': 2, 'min-zoomed-font-size': 7,
       } },
       { selector: 'edge.far', style: { 'curve-style': 'haystack', 'target-arrow-shape': 'none', width: 1, opacity: 0.5 } },
+      { selector: 'edge.cross', style: { opacity: 0.3 } },
       { selector: 'edge.hidden', style: { 'line-style': 'dotted' } },
       { selector: 'edge.quiet', style: { 'line-style': 'dashed', 'line-dash-pattern': [5, 4] } },
       { selector: 'edge.lit, edge.words', style: { label: 'data(words)' } },
-      { selector: 'edge.lit', style: { width: 2.2, 'line-color': c.accent, 'target-arrow-color': c.accent, 'z-index': 9 } },
-      { selector: 'edge.undeclared', style: { width: 2.4, 'line-color': c.alarm, 'target-arrow-color': c.alarm, color: c.alarm, 'line-style': 'solid', 'z-index': 8, label: 'data(words)' } },
+      { selector: 'edge.lit', style: { width: 2.2, opacity: 1, 'line-color': c.accent, 'target-arrow-color': c.accent, 'z-index': 9 } },
+      { selector: 'edge.undeclared', style: { width: 2.4, opacity: 1, 'line-color': c.alarm, 'target-arrow-color': c.alarm, color: c.alarm, 'line-style': 'solid', 'z-index': 8, label: 'data(words)' } },
     ];
     for (const [kind, own] of Object.entries(c.kinds)) {
       rules.push({ selector: 'node.' + kind, style: { shape: W.KINDS[kind].shape, 'background-color': own.fill, 'border-color': own.line } });
@@ -83,10 +84,12 @@
     fresh();
     seen = found;
     const nodes = found.nodes.map((node) => element(node, node === found.focus ? ' focus' : ''));
-    const few = found.links.length <= 14;
+    const step = (node) => found.places.get(node);
+    const across = (one) => step(one.to) !== step(one.from) + 1;
+    const few = found.links.filter((one) => !across(one)).length <= 16;
     const edges = found.links.map((one) => ({
       group: 'edges', data: { id: 'e' + one.key, source: String(one.from.at), target: String(one.to.at), words: words(one), bends: [0], weights: [0.5] },
-      classes: classes(one) + (few ? ' words' : ''),
+      classes: classes(one) + (across(one) ? ' cross' : few ? ' words' : ''),
     }));
     cy.add(nodes.concat(edges));
     place(found);
@@ -141,7 +144,7 @@
       const b = edge.target().position();
       const from = { x: a.x + edge.source().width() / 2, y: a.y };
       const to = { x: b.x - edge.target().width() / 2, y: b.y };
-      const reach = Math.max(40, Math.abs(to.x - from.x) / 2);
+      const reach = to.x > from.x ? Math.min(160, Math.max(40, (to.x - from.x) / 2)) : 60;
       const line = { x: b.x - a.x, y: b.y - a.y };
       const long = Math.hypot(line.x, line.y) || 1;
       const bends = [];
@@ -155,7 +158,7 @@
     });
   }
 
-  // The whole graph, where it was placed when the site was built.
+  // The whole graph, where it was placed when the site was built; a small part of it is laid out for itself.
   function whole(nodes) {
     fresh();
     const shown = new Set(nodes);
@@ -176,8 +179,9 @@
       classes: classes(one) + far,
     }))));
     cy.endBatch();
+    if (nodes.length <= LIVE_LAYOUT) cy.layout({ name: 'dagre', rankDir: 'LR', nodeSep: 14, rankSep: 70, ranker: 'network-simplex', fit: false, animate: false }).run();
     bend();
-    cy.fit(cy.elements(), 30);
+    fit();
   }
 
   function fit() {
@@ -185,9 +189,9 @@
     cy.resize();
     cy.fit(cy.elements(), 26);
     if (cy.zoom() > 1.1) { cy.zoom(1.1); cy.center(); }
-    if (seen && seen.focus && cy.zoom() < 0.7) {
+    if (seen && seen.focus && cy.zoom() < 0.6) {
       // Too much for one look: readable, around what it is about; the rest is a drag away.
-      cy.zoom(0.7);
+      cy.zoom(0.6);
       cy.center(at_(seen.focus));
     }
   }

@@ -15,7 +15,7 @@
       if (node.kind === 'flow') node.flows.add(node.name);
     }
     const edges = data.edges.map((row, at) => {
-      const edge = { at, from: nodes[row[0]], to: nodes[row[1]], kind: data.edgeKinds[row[2]], flow: data.flows[row[3]], declared: row[4] === 1, live: null };
+      const edge = { at, from: nodes[row[0]], to: nodes[row[1]], kind: data.edgeKinds[row[2]].replace(/_/g, ' '), note: data.notes[row[5]], flow: data.flows[row[3]], declared: row[4] === 1, live: null };
       W.join(edge);
       return edge;
     });

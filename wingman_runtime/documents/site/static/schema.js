@@ -55,12 +55,21 @@
   }
 
   function fields(one) {
-    if (!one.fields.length) return h('p', { class: 'note', text: 'It has no fields.' });
-    return W.table('Fields of version ' + one.version, ['field', 'type', 'required', 'since', 'about'], one.fields.map((row) => [
-      h('code', { text: row.name }), h('span', { class: 'type', text: row.type + (row.default ? ' = ' + row.default : '') }),
-      row.required ? 'yes' : 'no', row.since || '–', row.about || '',
-    ]), { class: 'fields' });
+    const out = [one.fields.length ? W.fieldTable('Fields of version ' + one.version, one.fields) : h('p', { class: 'note', text: 'It has no fields.' })];
+    if (one.reserved && one.reserved.length) out.push(h('p', { class: 'note', text: 'Names of removed fields, not to be used again: ' + one.reserved.join(', ') }));
+    for (const words of one.accepted || []) out.push(h('p', { class: 'note', text: 'Accepted when it was released: ' + words }));
+    return h('div', {}, out);
   }
+
+  // A column that says nothing anywhere is left out.
+  W.fieldTable = function fieldTable(caption, rows) {
+    const columns = [
+      ['field', (row) => h('code', { text: row.name })], ['type', (row) => h('span', { class: 'type', text: row.type + (row.default ? ' = ' + row.default : '') })],
+      ['required', (row) => (row.required ? 'yes' : 'no')],
+      ['since', (row) => row.since, 1], ['about', (row) => row.about, 1],
+    ].filter((one) => !one[2] || rows.some((row) => one[1](row)));
+    return W.table(caption, columns.map((one) => one[0]), rows.map((row) => columns.map((one) => one[1](row))), { class: 'fields' });
+  };
 
   function source(one) {
     if (!one.text) return h('span', {});

@@ -13,6 +13,7 @@ from wingman_runtime.schemas.differences import Difference, differences
 from wingman_runtime.schemas.fields import fields_of, node_at, requires
 from wingman_runtime.schemas.finding import Direction, SchemaFinding, Weight
 from wingman_runtime.schemas.forms import text_of
+from wingman_runtime.schemas.plainly import plainly
 from wingman_runtime.schemas.record import Schema, SchemaRecord
 from wingman_runtime.schemas.rules import remedy, rule_id
 from wingman_runtime.schemas.verdict import Answer, Gap, Verdict
@@ -208,7 +209,9 @@ _REMEDIES = {
 
 
 def included(reader: Schema, writer: Schema) -> Verdict:
-    """The inclusion check; imported late, for it is heavy."""
+    """The inclusion check; asked only where it takes one, and imported late, for it is heavy."""
+    if plainly(reader, writer):
+        return Verdict()
     from wingman_runtime.schemas import accepts
 
     return accepts(reader, writer)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from wingman_runtime.testing.contracts import ContractCase, contract_cases
 from wingman_runtime.testing.crash import CrashPoint
 from wingman_runtime.testing.fake import Call, Fake
 from wingman_runtime.testing.run import Run, arun, run
 
-__all__ = ["Call", "CrashPoint", "Fake", "Run", "arun", "run"]
+__all__ = ["Call", "ContractCase", "CrashPoint", "Fake", "Run", "arun", "contract_cases", "run"]

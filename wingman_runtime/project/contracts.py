@@ -232,6 +232,9 @@ class Contracts:
     def _checked(self, name: str, events: Collection[str], day: date) -> list[SchemaFinding]:
         known, derived = self.recorded.get(name), self.derived.get(name)
         found: list[SchemaFinding] = []
+        reads = {event for one in (known, derived) if one is not None for event in one.reads}
+        if events and not reads & set(events):
+            return []
         if known is not None:
             found += self.hurt(known, events, day)
         if derived is None:
@@ -240,7 +243,7 @@ class Contracts:
             return found
         if known is None:
             found = self.hurt(derived, events, day)
-            if self.recorded:  # where none is, the project has not begun to record
+            if any(one.kind == "agent" for one in self.recorded.values()):  # else it has not begun
                 found.append(self._about(derived, "contract/missing", Weight.NOTE))
             return found
         differing = [event for event in derived.reads if derived.reads[event] != known.reads.get(event)]

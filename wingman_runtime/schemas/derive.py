@@ -10,7 +10,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 from wingman_runtime.errors import ContractError
 from wingman_runtime.schemas.canonical import canonical
 from wingman_runtime.schemas.forms import LISTS, MAPS, SINGLES
-from wingman_runtime.schemas.generator import SchemaGenerator
+from wingman_runtime.schemas.generator import NON_FINITE, UNREAD, SchemaGenerator
 from wingman_runtime.schemas.record import Schema
 
 _INTEGER_KEY = r"^-?(0|[1-9][0-9]*)$"
@@ -23,7 +23,7 @@ def writer_schema(model: type[BaseModel]) -> Schema:
     Raises:
         ContractError: a field has no JSON Schema.
     """
-    return canonical(_raw(model, writes=True), defaults=False)
+    return canonical(raw_schema(model, writes=True), defaults=False)
 
 
 def reader_schema(model: type[BaseModel]) -> Schema:
@@ -32,7 +32,7 @@ def reader_schema(model: type[BaseModel]) -> Schema:
     Raises:
         ContractError: a field has no JSON Schema.
     """
-    return canonical(_raw(model, writes=False))
+    return canonical(raw_schema(model, writes=False))
 
 
 def worded_schema(model: type[BaseModel]) -> Schema:
@@ -41,10 +41,23 @@ def worded_schema(model: type[BaseModel]) -> Schema:
     Raises:
         ContractError: a field has no JSON Schema.
     """
-    return _raw(model, writes=True)
+    return dict(_without_marks(raw_schema(model, writes=True)))
 
 
-def _raw(model: type[BaseModel], *, writes: bool) -> Schema:
+def _without_marks(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_without_marks(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    return {key: _without_marks(value) for key, value in node.items() if key not in {UNREAD, NON_FINITE}}
+
+
+def raw_schema(model: type[BaseModel], *, writes: bool) -> Schema:
+    """pydantic's schema with our corrections, and with marks for lints; not canonical.
+
+    Raises:
+        ContractError: a field has no JSON Schema.
+    """
     try:
         schema = model.model_json_schema(
             by_alias=True,

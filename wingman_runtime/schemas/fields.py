@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from wingman_runtime.schemas.record import Schema
@@ -13,7 +14,9 @@ def fields_of(schema: Schema) -> dict[str, Schema]:
     Where a union has several variants with one name, the pointer leads to ``anyOf`` of what they say.
     """
     found: dict[str, list[Any]] = {}
-    _walk(schema, "", schema.get("$defs", {}), found, ())
+    for path, named, node in nodes_of(schema):
+        if named:
+            found.setdefault(path, []).append(node)
     return {path: _one(schemas) for path, schemas in sorted(found.items())}
 
 
@@ -24,27 +27,30 @@ def _one(schemas: list[Any]) -> Schema:
     return distinct[0] if isinstance(distinct[0], dict) else {}
 
 
-def _walk(
-    node: Any, path: str, defs: dict[str, Any], found: dict[str, list[Any]], seen: tuple[str, ...]
-) -> None:
-    if not isinstance(node, dict):
-        return
-    name = str(node.get("$ref", "")).removeprefix("#/$defs/")
-    if name and name not in seen:
-        _walk(defs.get(name), path, defs, found, (*seen, name))
-    for key, value in node.get("properties", {}).items():
-        below = f"{path}/{escaped(key)}"
-        found.setdefault(below, []).append(value)
-        _walk(value, below, defs, found, seen)
-    for key in ("items", "additionalProperties"):
-        _walk(node.get(key), f"{path}/*", defs, found, seen)
-    for value in node.get("patternProperties", {}).values():
-        _walk(value, f"{path}/*", defs, found, seen)
-    for index, value in enumerate(node.get("prefixItems", ())):
-        _walk(value, f"{path}/{index}", defs, found, seen)
-    for key in ("allOf", "anyOf", "oneOf"):
-        for value in node.get(key, ()):
-            _walk(value, path, defs, found, seen)
+def nodes_of(schema: Schema) -> Iterator[tuple[str, bool, Any]]:
+    """Every part of a schema: its JSON Pointer, whether it is what a named field is, and itself.
+
+    Of what leads back to itself, one round.
+    """
+    defs = schema.get("$defs", {})
+    ahead: list[tuple[str, bool, Any, tuple[str, ...]]] = [("", False, schema, ())]
+    while ahead:
+        path, named, node, seen = ahead.pop()
+        yield path, named, node
+        if not isinstance(node, dict):
+            continue
+        name = str(node.get("$ref", "")).removeprefix("#/$defs/")
+        if name and name not in seen:
+            ahead.append((path, False, defs.get(name), (*seen, name)))
+        for key, value in node.get("properties", {}).items():
+            ahead.append((f"{path}/{escaped(key)}", True, value, seen))
+        items = [node[key] for key in ("items", "additionalProperties") if key in node]
+        items += node.get("patternProperties", {}).values()
+        ahead.extend((f"{path}/*", False, value, seen) for value in items)
+        for index, value in enumerate(node.get("prefixItems", ())):
+            ahead.append((f"{path}/{index}", False, value, seen))
+        for key in ("allOf", "anyOf", "oneOf"):
+            ahead.extend((path, False, value, seen) for value in node.get(key, ()))
 
 
 def node_at(schema: Schema, path: str) -> Schema | None:

@@ -45,6 +45,8 @@ def _told(root: Any) -> Iterator[str]:
             yield from _codes(node["function"])
         if callable(node.get("discriminator")):
             yield from _codes(node["discriminator"])
+        if node.get("type") == "union" and node.get("mode") == "left_to_right":
+            yield "left to right: " + ", ".join(_choice(one) for one in node["choices"])
         yield from _after(node)
         settings = node.get("config") or {}
         if isinstance(settings, dict):
@@ -62,6 +64,14 @@ def _after(node: dict[str, Any]) -> Iterator[str]:
             yield from _codes(found)
 
 
+def _choice(choice: Any) -> str:
+    """A member of a union, by a name that holds from run to run."""
+    node = choice[0] if isinstance(choice, tuple) else choice
+    if isinstance(node.get("cls"), type):
+        return str(node["cls"].__name__)
+    return str(node.get("schema_ref", node["type"])).split(":")[0].rpartition(".")[2]
+
+
 def _codes(function: Callable[..., Any]) -> Iterator[str]:
     """The code behind a callable: a user's own, or what one of pydantic's own wraps."""
     while True:
@@ -73,12 +83,12 @@ def _codes(function: Callable[..., Any]) -> Iterator[str]:
             break
     if not isinstance(function, FunctionType):
         call = getattr(type(function), "__call__", None)  # noqa: B004 - its code is wanted, not the answer
-        if isinstance(call, FunctionType) and not _pydantic(call):
+        if isinstance(call, FunctionType) and not of_pydantic(call):
             yield _code(call)
-        elif not _pydantic(function):
+        elif not of_pydantic(function):
             yield f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', '')}"
         return
-    if not _pydantic(function):
+    if not of_pydantic(function):
         yield _code(function)
         return
     for cell in function.__closure__ or ():
@@ -86,7 +96,8 @@ def _codes(function: Callable[..., Any]) -> Iterator[str]:
             yield from _codes(cell.cell_contents)
 
 
-def _pydantic(function: Any) -> bool:
+def of_pydantic(function: Any) -> bool:
+    """Whether a callable is pydantic's own, which its release decides about."""
     return str(getattr(function, "__module__", None) or "").split(".")[0] in {"pydantic", "pydantic_core"}
 
 

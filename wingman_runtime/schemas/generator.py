@@ -14,9 +14,23 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import MISSING, core_schema
 
+from wingman_runtime.schemas.fingerprint import of_pydantic
+
 DECIMAL = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 HEX = r"^([0-9a-fA-F]{2})*$"
 _NON_FINITE = ["Infinity", "-Infinity", "NaN"]
+_PER_SECOND = {"seconds": 1, "milliseconds": 1000}
+_ERA = {"minimum": -62135596800, "exclusiveMaximum": 253402300800}  # years 1 to 9999
+_SPANS: Mapping[str, dict[str, Any]] = {
+    "date": {**_ERA, "multipleOf": 86400},
+    "datetime": _ERA,
+    "time": {"minimum": 0, "exclusiveMaximum": 86400},
+    "duration": {"minimum": -86399999913600, "maximum": 86400000000000},
+}
+UNREAD = "x-unread"
+"""On a property, for lints: it is written by a name that it is not read by."""
+NON_FINITE = "x-non-finite"
+"""On a number, for lints: infinity and NaN are allowed and become null."""
 _PLACE = {"type", "ref", "metadata", "serialization", "strict", "cls_repr"}
 
 
@@ -114,9 +128,13 @@ class SchemaGenerator(GenerateJsonSchema):
 
     def _read_by(self, body: JsonSchemaValue, fields: Iterable[tuple[str, Any]]) -> JsonSchemaValue:
         """pydantic shows the first name of a field only; a reader takes any of them."""
-        if self.writes:
-            return body
         properties, required = body["properties"], body.get("required", [])
+        if self.writes:
+            for name, field in fields:
+                shown = field.get("serialization_alias", name)
+                if shown in properties and all(path[0] != shown for path in self._paths(name, field)):
+                    properties[shown] = {**properties[shown], UNREAD: True}
+            return body
         choices: list[JsonSchemaValue] = []
         for name, field in fields:
             paths = self._paths(name, field)
@@ -211,7 +229,7 @@ class SchemaGenerator(GenerateJsonSchema):
             allowed = self._setting("allow_inf_nan", True)
         if allowed and self._setting("ser_json_inf_nan", "null") == "strings":
             return {"anyOf": [body, {"type": "string", "enum": list(_NON_FINITE)}]}
-        return body
+        return {**body, NON_FINITE: True} if allowed else body
 
     def str_schema(self, schema: core_schema.StringSchema) -> JsonSchemaValue:
         merged: Any = dict(schema)
@@ -248,9 +266,18 @@ class SchemaGenerator(GenerateJsonSchema):
     def timedelta_schema(self, schema: core_schema.TimedeltaSchema) -> JsonSchemaValue:
         return self._bounded("duration", super().timedelta_schema(schema), schema)
 
+    def json_schema(self, schema: core_schema.JsonSchema) -> JsonSchemaValue:
+        body = super().json_schema(schema)
+        return body if self.writes else {**body, "format": "wingman:json"}
+
     def _bounded(self, kind: str, body: JsonSchemaValue, schema: Mapping[str, Any]) -> JsonSchemaValue:
-        if body.get("type") != "string":
-            return body
+        unit = self._setting("ser_json_temporal", "")
+        if not unit and kind == "duration" and self._setting("ser_json_timedelta", "") == "float":
+            unit = "seconds"
+        if unit in _PER_SECOND:
+            numbers = {key: value * _PER_SECOND[unit] for key, value in _SPANS[kind].items()}
+            numbers["type"] = "number"
+            return numbers if self.writes else {"anyOf": [numbers, body]}
         rules = _rules(schema, ("ge", "gt", "le", "lt", "now_op", "tz_constraint"))
         return also(body, label(kind, rules))
 
@@ -262,8 +289,8 @@ class SchemaGenerator(GenerateJsonSchema):
 
     def ser_schema(self, schema: Any) -> JsonSchemaValue | None:
         found = super().ser_schema(schema)
-        plain = schema["type"] in {"function-plain", "function-wrap"}
-        if found is None and plain and schema.get("when_used", "always") not in {"python", "never"}:
+        users = schema["type"] in {"function-plain", "function-wrap"} and not of_pydantic(schema["function"])
+        if found is None and users and schema.get("when_used", "always") not in {"python", "never"}:
             return {}  # a serializer that does not say what it returns may return anything
         return found
 

@@ -49,7 +49,7 @@ COMMANDS = (
     ("audit", "audit:app", "Read, verify and export the audit trail."),
     ("policy", "policy:app", "Check, test, explain and activate policies."),
     ("flow", "flow:app", "Check and draw flows."),
-    ("docs", "docs:app", "Describe the project: its graph, AsyncAPI, Mermaid."),
+    ("docs", "docs:app", "Describe the project: a map to walk in, its graph, AsyncAPI, Mermaid."),
     ("schema", "schema:app", "Check the schemas of events, release a version, see what changed."),
     ("agent", "agent:app", "Look at agents."),
     ("contract", "contract:app", "Look at what consumers read, check it, record it."),

@@ -1,4 +1,4 @@
-"""``wingman docs``: what a project looks like, for people and for other tools. Connects to no server."""
+"""``wingman docs``: what a project looks like, for people and for other tools. Only `serve` asks a server."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from cyclopts import App, Parameter
 
 from wingman_runtime.cli.common import DEFAULT, Common
 from wingman_runtime.cli.out import note
+from wingman_runtime.cli.site import build, serve
 
-app = App(name="docs", help="Describe the project: its graph, AsyncAPI, Mermaid.")
+app = App(name="docs", help="Describe the project: a map to walk in, its graph, AsyncAPI, Mermaid.")
+
+app.command(build)
+app.command(serve)
 
 OutFile = Annotated[Path | None, Parameter(help="Write it there instead of to stdout.")]
 

@@ -102,8 +102,11 @@
   function classes(one) {
     if (one.edges.some((edge) => !edge.declared)) return 'undeclared';
     if (one.hidden) return 'hidden';
-    return W.observed && !one.edges.some((edge) => edge.live) ? 'quiet' : '';
+    return quiet(one) ? 'quiet' : '';
   }
+
+  // Declared and not seen; of what no record tells (who gates, how it ends) nothing is said.
+  const quiet = (one) => Boolean(W.observed) && !one.hidden && !one.edges.some((edge) => edge.live) && one.edges.some((edge) => W.SEEN.has(edge.kind));
 
   function place(found) {
     const step = (node) => found.places.get(node) || 0;
@@ -179,7 +182,11 @@
       classes: classes(one) + far,
     }))));
     cy.endBatch();
-    if (nodes.length <= LIVE_LAYOUT) cy.layout({ name: 'dagre', rankDir: 'LR', nodeSep: 14, rankSep: 70, ranker: 'network-simplex', fit: false, animate: false }).run();
+    if (nodes.length <= LIVE_LAYOUT) {
+      const onward = seen.links.filter((one) => one.edges.some((edge) => edge.kind !== 'ends')).map((one) => '#e' + escapeId(one.key));
+      const part = cy.nodes().union(onward.length ? cy.edges(onward.join(',')) : cy.collection());
+      part.layout({ name: 'dagre', rankDir: 'LR', nodeSep: 14, rankSep: 70, ranker: 'network-simplex', fit: false, animate: false }).run();
+    }
     bend();
     fit();
   }
@@ -259,7 +266,7 @@
       const edge = cy.getElementById('e' + one.key);
       edge.data('words', words(one));
       edge.toggleClass('undeclared', one.edges.some((each) => !each.declared));
-      edge.toggleClass('quiet', Boolean(W.observed) && !one.hidden && !one.edges.some((each) => each.live));
+      edge.toggleClass('quiet', quiet(one));
     }
     for (const node of seen.nodes) {
       const live = node.live || {};

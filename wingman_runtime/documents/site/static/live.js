@@ -91,7 +91,11 @@
 
   const key = (edge) => edge.from.id + '>' + edge.to.id + '>' + edge.kind;
 
+  // The kinds of edges that records of the trail tell of.
+  W.SEEN = new Set(['emits', 'consumes', 'joins', 'forwards', 'calls', 'starts']);
+
   W.seenWords = function seenWords(edges) {
+    if (!edges.some((edge) => W.SEEN.has(edge.kind))) return '–';
     const live = edges.map((edge) => edge.live).filter(Boolean);
     if (!live.length) return 'not seen';
     return W.rate(live.reduce((sum, one) => sum + one.rate, 0));

@@ -2,6 +2,8 @@
 'use strict';
 (function (W) {
   W.MOST_DRAWN = 600;
+  // Where what comes in and what goes out have nothing to do with each other.
+  const DEAD_ENDS = new Set(['client', 'runtime', 'policy']);
 
   W.read = function read(data) {
     const nodes = data.nodes.map((row, at) => ({
@@ -89,7 +91,7 @@
         if (seen.has(there)) continue;
         seen.add(there);
         if (W.passes(there, filters)) found.push([there, first || edge, hidden]);
-        else pending.push([there, first || edge, hidden + 1]);
+        else if (!DEAD_ENDS.has(there.kind)) pending.push([there, first || edge, hidden + 1]);
       }
     }
     return found;

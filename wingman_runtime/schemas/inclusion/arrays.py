@@ -77,7 +77,7 @@ class _Row:
             self.low = max(self.low, least)
             if least > self.atmost.get(sub, least):
                 return True
-        if self._too_short():
+        if self._too_short() or any(not self.homes(start, sign) for start, sign in self.some):
             return True
         for place in range(self.end + 1):
             if (self.high is None or place < self.high) and not self.possible(place):

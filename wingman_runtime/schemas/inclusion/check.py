@@ -8,6 +8,7 @@ is ``incompatible``. 5. Everything else is ``unknown``, with the reason.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -110,12 +111,26 @@ def _same(reader: Schema, writer: Schema) -> bool:
     return json.dumps(reader, sort_keys=True, default=str) == json.dumps(writer, sort_keys=True, default=str)
 
 
+def _beyond_reach(schema: Any) -> bool:
+    """Whether it holds a number that was lost on reading, such as 1e400, so that the validator misreads it."""
+    todo = [schema]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, dict | list):
+            todo.extend(item.values() if isinstance(item, dict) else item)
+        elif isinstance(item, float) and not math.isfinite(item):
+            return True
+    return False
+
+
 def _refuse_malformed(whose: str, schema: Schema) -> None:
     if isinstance(schema, bool) or not Document(schema, 0).known_dialect:
         return
     try:
         jsonschema_rs.meta.validate(schema)
     except jsonschema_rs.ValidationError as error:
+        if _beyond_reach(schema):
+            return
         pointer = "".join(
             f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in error.instance_path
         )

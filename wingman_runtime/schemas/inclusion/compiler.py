@@ -99,7 +99,7 @@ class Compiler:
                 part = self._opaque("a number out of reach", {word: value})
             if part is not self.arena.true:
                 parts.append(part)
-        return self.arena.both(parts)
+        return parts[0] if len(parts) == 1 else self.arena.both(parts)
 
     # --- what cannot be followed
 
@@ -212,6 +212,10 @@ class Compiler:
         there = arena.both((arena.types(OBJ), arena.says(f.REQ, name)))
         return arena.either((arena.deny(there), then))
 
+    def _enum(self, values: Any) -> Formula:
+        self._spend(len(values) // 8)
+        return self.arena.values(values)
+
     def _required(self, names: Any) -> Formula:
         return self.arena.both(self.arena.says(f.REQ, name) for name in names)
 
@@ -254,7 +258,7 @@ _HANDLERS: dict[str, _Handler] = {
     "$dynamicRef": Compiler._dynamic,
     "type": lambda c, _, v: c._types(v),
     "const": lambda c, _, v: c.arena.values([v]),
-    "enum": lambda c, _, v: c.arena.values(v),
+    "enum": lambda c, _, v: c._enum(v),
     "minimum": lambda c, _, v: c.arena.bound(f.MIN, exact(v), strict=False),
     "maximum": lambda c, _, v: c.arena.bound(f.MAX, exact(v), strict=False),
     "exclusiveMinimum": lambda c, _, v: c.arena.bound(f.MIN, exact(v), strict=True),

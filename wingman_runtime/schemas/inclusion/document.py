@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urldefrag, urljoin
 
 DRAFT_2020 = "https://json-schema.org/draft/2020-12/schema"
@@ -20,8 +19,7 @@ _MAP = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A schema within a document: the resource (innermost ``$id``) it belongs to, and its base address."""
 
     schema: Any
@@ -55,7 +53,7 @@ class Document:
 
     def enter(self, outer: Place, schema: Any) -> Place:
         """The place of a schema right inside another."""
-        if isinstance(schema, dict) and isinstance(schema.get("$id"), str):
+        if isinstance(schema, dict) and "$id" in schema and isinstance(schema["$id"], str):
             address = schema["$id"]
             if not (self.old and (address.startswith("#") or "$ref" in schema)):
                 base = urldefrag(urljoin(outer.base, address))[0]
@@ -64,7 +62,10 @@ class Document:
 
     def find(self, place: Place, reference: str) -> Place | None:
         """Where a ``$ref`` leads; None where that is outside the document, or no schema."""
-        address, fragment = urldefrag(reference)
+        if reference.startswith("#"):
+            address, fragment = "", reference[1:]
+        else:
+            address, fragment = urldefrag(reference)
         if address and urljoin(place.base, address) != place.base:
             target = self._index().get(urljoin(place.base, address))
             if target is None:

@@ -39,6 +39,10 @@ HOME = {
 """The type each statement is about."""
 
 
+def _number(formula: Formula) -> int:
+    return formula.number
+
+
 class Formula:
     """One formula; made by an `Arena` only. ``data`` and ``subs`` mean what the kind says."""
 
@@ -84,7 +88,7 @@ class Arena:
         key: Hashable = None,
         home: int = ANY,
     ) -> Formula:
-        name = (kind, data if key is None else key, *[sub.number for sub in subs])
+        name = (kind, data if key is None else key, subs)
         found = self._known.get(name)
         if found is None:
             found = Formula(len(self.all), kind, data, subs, mask, unmask, home)
@@ -135,15 +139,17 @@ class Arena:
         return self._group(OR, parts, self.false, self.true)
 
     def _group(self, kind: str, parts: Iterable[Formula], neutral: Formula, lord: Formula) -> Formula:
-        flat: dict[int, Formula] = {}
+        flat: set[Formula] = set()
         for part in parts:
             if part is lord:
                 return lord
-            for one in part.subs if part.kind == kind else (part,):
-                flat[one.number] = one
+            if part.kind == kind:
+                flat.update(part.subs)
+            else:
+                flat.add(part)
         if len(flat) < 2:
-            return next(iter(flat.values()), neutral)
-        subs = tuple(flat[number] for number in sorted(flat))
+            return flat.pop() if flat else neutral
+        subs = tuple(sorted(flat, key=_number))
         meet, join = ANY, 0
         if kind == AND:
             for sub in subs:
@@ -160,6 +166,8 @@ class Arena:
         subs = tuple(sorted((part for part in parts if part is not self.false), key=lambda sub: sub.number))
         if len(subs) < 2:
             return subs[0] if subs else self.false
+        if _exclusive(subs):
+            return self.either(subs)
         mask = 0
         for sub in subs:
             mask |= sub.mask
@@ -181,6 +189,10 @@ class Arena:
         """
         if part is loop:
             return self.true
+        if part.kind in (NOT, ONE):
+            subs = [self.grounded(sub, loop) for sub in part.subs]
+            changed = any(new is not sub for new, sub in zip(subs, part.subs, strict=True))
+            return self.opaque(("a schema defined by its own opposite", part.number)) if changed else part
         if part.kind not in (AND, OR):
             return part
         subs = [self.grounded(sub, loop) for sub in part.subs]
@@ -188,3 +200,35 @@ class Arena:
 
     def bound(self, kind: str, value: Number, *, strict: bool) -> Formula:
         return self.says(kind, (value, strict))
+
+
+def _exclusive(parts: tuple[Formula, ...]) -> bool:
+    """Whether no value satisfies two parts: by their types, or by the constants of one required property."""
+    if any(part.kind == REF for part in parts):
+        return False
+    crowd = [
+        part
+        for part in parts
+        if any(part.mask & other.mask for other in parts if other is not part) or parts.count(part) > 1
+    ]
+    if not crowd:
+        return True
+    tags = [_tags(part) for part in crowd]
+    return any(
+        all(name in found for found in tags)
+        and sum(len(found[name]) for found in tags)
+        == len(frozenset().union(*[found[name] for found in tags]))
+        for name in tags[0]
+    )
+
+
+def _tags(part: Formula) -> dict[str, frozenset[Hashable]]:
+    """The properties that an object must have, each with the values it may have, where these are named."""
+    if part.kind != AND or part.mask != OBJ:
+        return {}
+    required = {sub.data for sub in part.subs if sub.kind == REQ}
+    return {
+        sub.data: frozenset(sub.subs[0].data)
+        for sub in part.subs
+        if sub.kind == PROP and sub.data in required and sub.subs[0].kind == IN
+    }

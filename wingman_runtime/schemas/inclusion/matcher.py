@@ -41,7 +41,7 @@ class Matcher:
         found = next(engine.iter_errors(text), None)
         if found is None:
             return True
-        return False if found.kind.name == "pattern" else None
+        return False if isinstance(found.kind, jsonschema_rs.ValidationErrorKind.Pattern) else None
 
 
 def _engine(pattern: str) -> jsonschema_rs.Validator | None:

@@ -18,9 +18,9 @@ _MOST_PROPERTIES = 40
 
 
 class _Option(NamedTuple):
-    """A property that may be there: its name, and what its value must satisfy."""
+    """A property that may be there: its name, None where none was found, and what its value must satisfy."""
 
-    name: str
+    name: str | None
     signs: frozenset[int]
 
 
@@ -131,10 +131,11 @@ class _Shape:
                 continue
             names = search.find(name_signs)
             if names is not None:
-                yield from (_Option(name, frozenset(signs)) for name in names.values[:2])
-                if not names.values:
+                found = sorted(names.values, key=lambda name: not name)[:2]
+                yield from (_Option(name, frozenset(signs)) for name in found)
+                if not found:
                     search.doubt("no name was found for a property")
-                    yield _Option("", frozenset())
+                    yield _Option(None, frozenset())
 
 
 def _patterns(one: Formula) -> tuple[str, ...]:
@@ -169,7 +170,7 @@ def solve_object(search: Search, branch: Branch) -> list[Any] | None:
         options = [one for one in shape.options(some) if not full or one.name in shape.required]
         if not options:
             return None
-        chosen.append([one for one in options if one.signs or one.name] or options)
+        chosen.append([one for one in options if one.name is not None])
     return _build(shape, chosen)
 
 
@@ -182,8 +183,11 @@ def _build(shape: _Shape, chosen: list[list[_Option]]) -> list[Any] | None:
             {**plan, one.name: plan.get(one.name, frozenset()) | one.signs}
             for plan in plans[:4]
             for one in options[:8]
+            if one.name is not None
         ]
-    missing = shape.low - max((len(plan) for plan in plans), default=0)
+    if not plans:
+        return []
+    missing = shape.low - max(len(plan) for plan in plans)
     if missing > 0:
         more = _more(shape, set(plans[0]), shape.low - len(plans[0]))
         if more is None and not chosen:
@@ -213,7 +217,7 @@ def _more(shape: _Shape, have: set[str], count: int) -> dict[str, frozenset[int]
         option = next(shape.fresh(None, shape.known | set(found)), None)
         if option is None:
             return None
-        if option.name in found or not option.name:
+        if option.name is None or option.name in found:
             break
         found[option.name] = option.signs
     return found

@@ -12,6 +12,10 @@ from wingman_runtime.schemas.verdict import Gap
 
 _BACKTRACKING = 100_000
 _LONGEST_REASON = 240
+_GIVEN_UP = (
+    jsonschema_rs.ValidationErrorKind.BacktrackLimitExceeded,
+    jsonschema_rs.ValidationErrorKind.RegexEngineFailure,
+)
 
 _RULES = {
     "type": "type/narrowed",
@@ -101,6 +105,8 @@ class Oracle:
         except ValueError:
             return None
         if error is None:
+            return None
+        if isinstance(error.kind, _GIVEN_UP):
             return None
         rule, path = _named(error)
         return Gap(

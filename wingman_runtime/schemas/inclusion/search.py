@@ -22,7 +22,7 @@ from wingman_runtime.schemas.inclusion.judge import Judge
 from wingman_runtime.schemas.inclusion.matcher import Matcher
 from wingman_runtime.schemas.inclusion.numbers import solve_number
 from wingman_runtime.schemas.inclusion.objects import solve_object
-from wingman_runtime.schemas.inclusion.settled import settled
+from wingman_runtime.schemas.inclusion.settled import Known
 from wingman_runtime.schemas.inclusion.strings import solve_string
 from wingman_runtime.schemas.inclusion.values import ANY, ARR, BOOL, NULL, NUM, STR, TYPES, type_of
 
@@ -156,7 +156,7 @@ class Search:
         few: int,
     ) -> bool:
         """False where the branch is proven to be closed; what is found goes to the harvest."""
-        self.spend(1)
+        self.spend(1 + len(signs) // 8)
         if not self._take(bit, added, signs, choices) or not self._settle(bit, signs, choices):
             return False
         finite = self._finite(bit, signs)
@@ -213,6 +213,7 @@ class Search:
 
     def _settle(self, bit: int, signs: set[int], choices: list[tuple[int, ...]]) -> bool:
         """Drops choices that hold anyhow and alternatives that cannot; False where none is left."""
+        known = Known(self, bit, signs)
         changed = True
         while changed:
             changed = False
@@ -221,10 +222,10 @@ class Search:
                 left = []
                 for sign in alternatives:
                     self.spend(1)
-                    known = settled(self, bit, signs, sign)
-                    if known:
+                    settled = known.settles(sign)
+                    if settled:
                         break
-                    if known is None:
+                    if settled is None:
                         left.append(sign)
                 else:
                     if not left:
@@ -263,6 +264,7 @@ class Search:
         for sign in signs:
             one = self.arena.all[sign >> 1]
             if one.kind == f.IN and not sign & 1:
+                self.spend(len(one.data) // 8)
                 if named is None:
                     named = one.data
                 else:
@@ -274,6 +276,7 @@ class Search:
             one = self.arena.all[sign >> 1]
             if one.kind == f.IN and sign & 1:
                 other = one.data
+                self.spend(len(named) // 8)
                 named = {key: value for key, value in named.items() if key not in other}
         return [value for value in named.values() if type_of(value) == bit]
 

@@ -34,8 +34,9 @@ def _mutated() -> Placed:
     return placed
 
 
+FIVE: Any = "5"
 PAST_ITS_MODEL: dict[str, Any] = {
-    "data of the wrong type": (lambda: Placed.model_construct(**{"count": "5"}), "count"),
+    "data of the wrong type": (lambda: Placed.model_construct(count=FIVE), "count"),
     "out of bounds": (lambda: Placed.model_construct(count=0), "count"),
     "a copy with another value": (lambda: Placed().model_copy(update={"count": None}), "count"),
     "a part that was not checked": (lambda: Placed(items=(Item.model_construct(sku=""),)), "items.0.sku"),

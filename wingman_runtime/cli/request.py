@@ -106,8 +106,7 @@ async def _standing(client: Client, request_id: str) -> dict[str, object]:
         "held_by": [told_rule(rule) for rule in standing.held_by],
         "held_further_on": [told_rule(rule) for rule in standing.ahead],
         "parked": [
-            f"{one.event} {one.version} until a worker of {one.agent} reads {one.needs}"
-            for one in standing.newer
+            f"{one.event} {one.version} until a worker of {one.agent} reads it" for one in standing.newer
         ],
     }
 

@@ -95,7 +95,7 @@ class Status:
             if seen.alive and (seen.agent, seen.event) == (one.agent, one.event) and seen.reads
         }
         told = ", ".join(sorted(read)) or "nothing: none runs"
-        return f"its workers read {told}; it waits for one that reads {one.needs}"
+        return f"its workers read {told}; it waits for one that reads {one.version}"
 
     @property
     def stuck(self) -> tuple[str, ...]:

@@ -205,6 +205,16 @@ class EventReader:
         return located(error, told)
 
 
+def claimed_version(event_type: str, body: bytes | str) -> str:
+    """The version an event says it is of; 0.0.0 when it says none."""
+    claimed = _parsed(body).get("dataschema")
+    version = claimed.removeprefix(f"{URN}{event_type}:") if isinstance(claimed, str) else ""
+    try:
+        return str(Version.parse(version))
+    except ContractError:
+        return "0.0.0"
+
+
 def _says(model: type[EventModel], name: str) -> bool:
     """Whether a model, or a base of its own, says this itself."""
     return any(

@@ -197,7 +197,7 @@ def _checked(agent: str, data: EventModel) -> tuple[bytes, EventModel]:
         return written(data)
     except ContractError as error:
         raise AgentCodeError(
-            f"{agent} emits {error.message}",
+            f"what {agent} emits is refused: {error.message}",
             where=error.where,
             hint="build it by its model's own checks: model_construct and model_copy make none",
         ) from None

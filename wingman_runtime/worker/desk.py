@@ -168,7 +168,8 @@ class Desk:
             lost = f"delivered {entry.deliveries - 1} times and never finished: its worker died or hung"
             return self._buried(step, lost)
         try:
-            event = self._opener.open(entry, parts)
+            foreign = step.flow is not None and self._tables.foreign(entry.flow_digest)
+            event = self._opener.open(entry, parts, foreign=foreign)
         except NewerSchemaError as error:
             return Finished(compose.park(entry, awaits=f"{error.version} {error.needs}"))
         except UnknownVariantError as error:

@@ -1,6 +1,7 @@
 """Opening a letter: from an entry of an inbox to the event its agent is given.
 
-1. Only what the manifest says the agent consumes.
+1. Only what the manifest says the agent consumes. What the flow of another release sends it beyond that waits
+   for a worker of that release.
 2. By the agent's own model of it, if it has one, else by the event's; of whatever version.
 3. Only if entry and envelope name the same event of the same request.
 """
@@ -13,12 +14,14 @@ from typing import Any
 import structlog
 
 from wingman_runtime.contracts.event import Event, EventCatalog
-from wingman_runtime.contracts.reading import URN
+from wingman_runtime.contracts.reading import URN, claimed_version
 from wingman_runtime.errors import ContractError, NewerSchemaError
 from wingman_runtime.project.agents import MountedAgent
 from wingman_runtime.redisio.inbox import Entry
 from wingman_runtime.worker.usage import SchemaUsage
 
+ANY = "0.0.0"
+"""Of an event that this release does not consume at all: any version that is read will do."""
 _LOG = structlog.get_logger(__name__)
 _TOLD = 1000  # versions a worker says something about; nobody has that many, and a forger may
 
@@ -34,10 +37,13 @@ class Opener:
         self._usage = usage
         self._told: set[str] = set()
 
-    def open(self, entry: Entry, parts: Mapping[str, Any] | None = None) -> Event[Any]:
+    def open(
+        self, entry: Entry, parts: Mapping[str, Any] | None = None, *, foreign: bool = False
+    ) -> Event[Any]:
         """The event.
 
         Args:
+            foreign: its request is pinned to a flow of another release.
             parts: what was written a moment ago in this process, already read again: it need not be decoded.
 
         Raises:
@@ -47,6 +53,11 @@ class Opener:
         """
         kind = entry.event_type
         if kind not in self._consumes:
+            if foreign:
+                told = f"{self._name} of this release does not consume {kind[:100]!r}"
+                error = NewerSchemaError(told, version=claimed_version(kind, entry.body), needs=ANY)
+                self._newer(kind, error)
+                raise error
             raise ContractError(f"{self._name} does not consume {kind[:100]!r}")
         projection = self._projections.get(kind)
         reader = self._catalog.reader(kind, projection)

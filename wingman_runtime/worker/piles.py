@@ -71,7 +71,7 @@ class Piles:
             id=derive("evt", kind.__name__, agent, now),
             source="/runtime",
             type=kind.__name__,
-            subject="",
+            subject=agent,  # a CloudEvents subject is never empty
             time=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             dataschema=dataschema_of(kind),
             partition=0,

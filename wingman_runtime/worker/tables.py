@@ -51,6 +51,12 @@ class FlowTables:
             for flow in project_flows
         }
 
+        self._own = frozenset(self._known)
+
+    def foreign(self, digest: str) -> bool:
+        """Whether this is a flow of another release: not one of the project this worker runs."""
+        return digest not in self._own
+
     async def get(self, partition: int, digest: str) -> FlowTable | None:
         """The table of ``digest``; None when nobody has ever activated it."""
         table = self._known.get(digest)

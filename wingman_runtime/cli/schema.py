@@ -36,7 +36,7 @@ def list_(*, common: Common = DEFAULT) -> int:
     book = book_of(common)
     seen = _running(common)
     rows = []
-    for event in sorted(book.subjects):
+    for event in sorted(book.models):
         one = book.standing(event)
         ours = [told for told in seen if told.event == event]
         rows.append(
@@ -89,7 +89,7 @@ def show(
         print(json.dumps(data, ensure_ascii=False, indent=2, sort_keys=True))
         return 0
     file = book.registry.file(name, record.version)
-    subject = book.subjects.get(name)
+    subject = book.subject(name) if name in book.models else None
     told: dict[str, Any] = {
         "event": record.event,
         "version": str(record.version),
@@ -125,7 +125,8 @@ def history(event: Event, /, *, common: Common = DEFAULT) -> int:
     from wingman_runtime.yamlfile import shown
 
     book = book_of(common)
-    book.registry.get(event) if event not in book.subjects else book.subject(event)
+    if event not in book.models and event not in book.registry.events():
+        book.subject(event)  # says which one was meant
     records = book.registry.history(event)
     rows = []
     for index, record in enumerate(records):
@@ -231,7 +232,7 @@ def diff(
     from wingman_runtime.schemas.change import compare
 
     book = book_of(common)
-    if event not in book.subjects:
+    if event not in book.models:
         book.registry.get(event)
     old, new = _record(book, event, a or str(book.registry.get(event).version)), _record(book, event, b)
     change = compare(old, new)
@@ -283,7 +284,7 @@ def _record(book: SchemaBook, event: str, version: str) -> SchemaRecord:
     """A released version, or the class as it stands; of an event without a class its latest release."""
     if version != NOW:
         return book.registry.get(event, version)
-    if event not in book.subjects and event in book.registry.events():
+    if event not in book.models and event in book.registry.events():
         return book.registry.get(event)
     record = book.subject(event).record
     released = [one for one in book.registry.history(event) if one.version == record.version]

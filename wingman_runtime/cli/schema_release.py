@@ -58,9 +58,7 @@ def release(
     if sample and len(events) != 1:
         raise UsageError("a sample is of one event", hint="release that event by itself")
     book = book_of(common)
-    chosen = list(dict.fromkeys(events)) or [
-        name for name in sorted(book.subjects) if book.registry.owns(name)
-    ]
+    chosen = list(dict.fromkeys(events)) or [name for name in sorted(book.models) if book.registry.owns(name)]
     report = book.check(chosen) if chosen else None
     samples = {events[0]: [_document(path) for path in sample]} if sample else {}
     plan = plan_release(report.standings if report else (), book.registry, samples)

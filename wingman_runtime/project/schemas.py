@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from wingman_runtime.contracts.event import EventModel
@@ -21,7 +21,6 @@ from wingman_runtime.schemas.contract import ConsumerContract, read_contracts
 from wingman_runtime.schemas.describe import describe, lint
 from wingman_runtime.schemas.finding import Direction, SchemaFinding, Weight
 from wingman_runtime.schemas.place import place_of
-from wingman_runtime.schemas.record import SchemaRecord
 from wingman_runtime.schemas.registry import Registry
 from wingman_runtime.schemas.standing import Standing, Subject, standing_of
 from wingman_runtime.schemas.waivers import Waiver, about_waivers, load_waivers
@@ -62,24 +61,37 @@ class SchemaReport:
 
 @dataclass(frozen=True, slots=True)
 class SchemaBook:
-    """Everything about a project's schemas that lies in its files."""
+    """A project's schemas as they lie in its files. An event is described when it is asked for.
+
+    Attributes:
+        models: the class of each event, by name.
+    """
 
     registry: Registry
     waivers: tuple[Waiver, ...]
     contracts: tuple[ConsumerContract, ...]
-    subjects: Mapping[str, Subject]
+    models: Mapping[str, type[EventModel]]
+    agents: Mapping[str, MountedAgent]
+    _made: dict[str, Subject] = field(default_factory=dict, repr=False)
 
     def subject(self, event: str) -> Subject:
-        """Raises NotFoundError for an event no class stands for."""
-        if event not in self.subjects:
-            hint = suggestion(event, self.subjects) or "`wingman schema list` names them"
+        """One event as its class stands.
+
+        Raises:
+            NotFoundError: no class stands for it.
+            ConfigError: its class has no schema, or a record of it is wrong; ``where`` is file:line.
+        """
+        if event not in self.models:
+            hint = suggestion(event, self.models) or "`wingman schema list` names them"
             raise NotFoundError(f"no event {event!r}", hint=hint)
-        return self.subjects[event]
+        if event not in self._made:
+            self._made[event] = self._described(event)
+        return self._made[event]
 
     def begun(self, event: str = "") -> bool:
         """Whether versions are recorded where this event's would be; without one: of the project's own."""
-        if event and self.subjects[event].shipped:
-            return bool(self.registry.history(event)) or self.registry.shipped_begun
+        if event and not self.registry.owns(event):
+            return self.registry.shipped_begun
         return self.registry.begun
 
     def standing(self, event: str, today: date | None = None) -> Standing:
@@ -101,19 +113,29 @@ class SchemaBook:
             NotFoundError: there is no such event.
         """
         day, chosen = today or date.today(), tuple(events)
-        problems = self.registry.problems()
+        problems = [] if chosen else self.registry.problems()
         if problems:
             raise problems[0] if len(problems) == 1 else _all(problems)
-        standings = tuple(self.standing(event, day) for event in chosen or sorted(self.subjects))
+        standings = tuple(self.standing(event, day) for event in chosen or sorted(self.models))
         used = [waiver for one in standings for _, waiver in one.waived]
-        looked_at = chosen or {*self.subjects, *(one.event for one in self.waivers)}
+        looked_at = chosen or {*self.models, *(one.event for one in self.waivers)}
         about = about_waivers(self.waivers, used, looked_at, day)
         return SchemaReport(standings, (*about, *(self._classless() if not chosen else ())), self.begun())
+
+    def _described(self, event: str) -> Subject:
+        model, where = self.models[event], place_of(self.models[event])
+        latest = self.registry.latest(event)
+        try:
+            record = describe(model, owner=_owner(event, self.agents), where=where, previous=latest)
+        except ContractError as problem:
+            raise AgentCodeError(problem.message, where=problem.where, hint=problem.hint) from None
+        consumers = sorted(one.name for one in self.agents.values() if event in one.manifest.consumes)
+        return Subject(model, record, tuple(lint(model)), tuple(consumers), event in SHIPPED)
 
     def _classless(self) -> Iterator[SchemaFinding]:
         """Events that were released and that no class stands for: nobody could read what lies in streams."""
         for event in self.registry.events():
-            if event not in self.subjects and self.registry.owns(event):
+            if event not in self.models and self.registry.owns(event):
                 folder = shown(self.registry.folder(event))
                 yield SchemaFinding(
                     rule=NO_CLASS,
@@ -129,9 +151,7 @@ class SchemaBook:
 
 
 def read_schemas(project: Project, problems: list[ConfigError]) -> SchemaBook:
-    """The schemas of a project; what is wrong with agents, records, waivers or contracts is added to
-    ``problems``.
-    """
+    """The schemas of a project; what is wrong with agents, waivers or contracts is added to ``problems``."""
     agents = project.mount(problems)
     models = collect_events(agents, problems)
     waivers: tuple[Waiver, ...] = ()
@@ -141,29 +161,7 @@ def read_schemas(project: Project, problems: list[ConfigError]) -> SchemaBook:
         problems.append(problem)
     contracts = read_contracts(project.root, problems)
     registry = Registry(project.root, reference_root(), SHIPPED)
-    subjects: dict[str, Subject] = {}
-    for name, model in sorted(models.items()):
-        try:
-            subjects[name] = _subject(model, agents, registry.latest(name))
-        except ConfigError as problem:
-            problems.append(problem)
-        except ContractError as problem:
-            problems.append(AgentCodeError(problem.message, where=problem.where, hint=problem.hint))
-    return SchemaBook(registry, waivers, tuple(contracts.values()), subjects)
-
-
-def _subject(
-    model: type[EventModel], agents: Mapping[str, MountedAgent], latest: SchemaRecord | None
-) -> Subject:
-    name = model.__name__
-    where = place_of(model)
-    return Subject(
-        model,
-        describe(model, owner=_owner(name, agents), where=where, previous=latest),
-        tuple(lint(model)),
-        tuple(sorted(one.name for one in agents.values() if name in one.manifest.consumes)),
-        name in SHIPPED,
-    )
+    return SchemaBook(registry, waivers, tuple(contracts.values()), models, agents)
 
 
 def _owner(event: str, agents: Mapping[str, MountedAgent]) -> str:

@@ -205,6 +205,7 @@ def test_a_project_has_begun_with_its_own_first_record(tmp_path: Path) -> None:
     Registry(tmp_path / "reference").write(record(event="Shipped"))
     mine = Registry(tmp_path / "mine", tmp_path / "reference", ["Shipped"])
     (tmp_path / "mine" / "config" / "schemas" / "Empty").mkdir(parents=True)
+    Registry(tmp_path / "mine").write(record(event="Shipped"))  # a copy of the reference project's files
     assert not mine.begun
     assert mine.shipped_begun
     mine.write(record())

@@ -40,7 +40,7 @@ class Registry:
     @property
     def begun(self) -> bool:
         """Whether this project records its own events at all."""
-        return any(True for _ in self._folders(self.root))
+        return any(self.owns(folder.name) for folder in self._folders(self.root))
 
     def owns(self, event: str) -> bool:
         """Whether this project's folder is where the event's versions are recorded."""

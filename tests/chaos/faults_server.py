@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from tests.chaos.fault import Facts, Fault
+from tests.chaos.fault import Facts, Fault, NotStruckError
 from wingman_runtime.redisio import wire
 
 if TYPE_CHECKING:
@@ -37,14 +37,17 @@ class MemorySqueeze(Fault):
 
     async def strike(self, house: House) -> Facts:
         server = house.server
-        answer = server.ask("CONFIG", "GET", "maxmemory")
+        try:
+            answer = server.ask("CONFIG", "GET", "maxmemory")
+            lines = wire.ask_bytes(server.socket, "INFO", "memory").decode().splitlines()
+            used = int(next(line for line in lines if line.startswith("used_memory:")).partition(":")[2])
+            limit = used * 3 // 4
+            server.ask("CONFIG", "SET", "maxmemory", str(limit))
+        except (OSError, wire.ReplyError) as error:
+            raise NotStruckError(f"another fault has taken the server: {error}") from error
         assert isinstance(answer, list)
         before = answer[1]
         assert isinstance(before, bytes)
-        lines = wire.ask_bytes(server.socket, "INFO", "memory").decode().splitlines()
-        used = int(next(line for line in lines if line.startswith("used_memory:")).partition(":")[2])
-        limit = used * 3 // 4
-        server.ask("CONFIG", "SET", "maxmemory", str(limit))
         try:
             await asyncio.sleep(house.rng.uniform(*self.lasts))
         finally:

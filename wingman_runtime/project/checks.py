@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,10 +102,12 @@ class _Run:
 
     def __init__(self, project: Project) -> None:
         self.project = project
-        self.found = project.check()
         self.problems: list[ConfigError] = []
         self.agents = project.mount(self.problems)
-        self.flows = project.load_flows([])
+
+    @cached_property
+    def found(self) -> list[Finding]:
+        return self.project.check()
 
     def sections(self, chosen: Collection[str]) -> Iterator[Section]:
         checks = {
@@ -125,21 +128,23 @@ class _Run:
 
     def flow(self) -> Section:
         findings = tuple(one for one in self.found if one.rule.startswith("flow/"))
-        return Section("flow", findings, _counted(len(self.flows), "flow"))
+        return Section("flow", findings, _counted(len(self.project.load_flows([])), "flow"))
 
     def policy(self) -> Section:
         from wingman_runtime.policy.load import load_bundle
-        from wingman_runtime.policy.testing import check, run_tests
+        from wingman_runtime.policy.testing import check
 
         found = [one for one in self.found if one.rule.startswith("policy/")]
         root = self.project.root
         try:
             bundle = load_bundle(root / "policies", root / "config" / "principals.yaml", strict=False)
             gates = {one.manifest.gate for one in self.agents.values() if one.manifest.gate}
-            more, cases = check(bundle, gates), len(run_tests(bundle))
+            more = check(bundle, gates)
         except ConfigError as problem:
             return Section("policy", tuple(_unlike(found, [_finding("policy/file", problem)])))
-        return Section("policy", (*_unlike(more, found), *more), _counted(cases, "case"))
+        return Section(
+            "policy", (*_unlike(more, found), *more), _counted(len(bundle.rules()), "polic", "y", "ies")
+        )
 
     def schema(self) -> Section:
         from wingman_runtime.project.schemas import read_schemas
@@ -186,5 +191,5 @@ def _remedy(finding: Finding | SchemaFinding) -> str:
     return finding.remedy if isinstance(finding, SchemaFinding) else finding.hint
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' if number != 1 else ''}"
+def _counted(number: int, noun: str, one: str = "", many: str = "s") -> str:
+    return f"{number} {noun}{one if number == 1 else many}"

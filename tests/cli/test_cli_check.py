@@ -149,7 +149,7 @@ def _renamed() -> type[EventModel]:
 def test_a_breaking_change_fails_and_names_the_agents_hurt(
     monkeypatch: pytest.MonkeyPatch, capsys: Shown
 ) -> None:
-    """`ExecutionPlanProposed` with its digest renamed: `handshake`, which reads it, is named with its owner."""
+    """`ExecutionPlanProposed` with its digest renamed: `handshake`, which reads it, is named."""
     monkeypatch.setitem(SHIPPED, "ExecutionPlanProposed", _renamed())
     monkeypatch.chdir(ROOT)
     code, report = told(capsys, "--only", "contract")

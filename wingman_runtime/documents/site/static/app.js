@@ -64,7 +64,11 @@
     window.location.hash = place + W.query(filters, { depth: state.view === 'node' && state.depth !== 1 ? state.depth : '', q: state.view === 'list' ? state.q : '' });
     if (!window.location.hash) route(false);
   };
-  W.redraw = () => { if (W.state && W.state.node) draw(W.state); };
+  W.redraw = () => {
+    if (!W.state || !W.state.node) return;
+    draw(W.state);
+    fill(W.state, turn);
+  };
 
   async function route(first) {
     const state = read();
@@ -109,7 +113,10 @@
       view.replaceChildren(h('div', { class: 'split' }, h('section', { class: 'picture', 'aria-label': 'Neighbourhood' }, tools(state), canvas(state)), h('div', { class: 'beside' })));
     }
     draw(state);
-    if (stays) return;
+    if (!stays) await fill(state, own);
+  }
+
+  async function fill(state, own) {
     let page;
     try {
       const data = await W.page(state.node);
@@ -119,7 +126,8 @@
       page = h('article', { class: 'page' }, h('h1', { tabindex: '-1', text: state.node.label }),
         h('p', { class: 'alarm', role: 'alert', text: 'A part of the site is missing: data/' + error.message + '. Keep the folder together, or build it again with `wingman docs build`.' }));
     }
-    view.querySelector('.beside').replaceChildren(page);
+    const beside = document.querySelector('.beside');
+    if (beside) beside.replaceChildren(page);
     W.liveBox();
   }
 

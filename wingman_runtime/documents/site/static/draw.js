@@ -2,7 +2,7 @@
 'use strict';
 (function (W) {
   const LIVE_LAYOUT = 150;
-  const GAP = 84;
+  const GAP = 100;
   const ROW = 52;
   let cy = null;
   let seen = null;

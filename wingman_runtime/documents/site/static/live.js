@@ -55,9 +55,10 @@
       for (const edge of byKey.get(name) || []) { edge.live = row; lit.push(edge); }
     }
     state('live', 'live: ' + W.count(told.seen, 'record', 'records') + ' of the last ' + Math.round(told.window_s / 60) + ' min');
-    if (changed && W.state && W.state.node) W.redraw();
+    if (changed && W.state && W.state.node) W.redraw(); // its page is made anew, too
     else W.canvas.overlay();
     W.liveBox();
+    W.retell();
     strip(told);
   };
 

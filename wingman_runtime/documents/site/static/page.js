@@ -3,9 +3,11 @@
 (function (W) {
   const { h } = W;
   const MOST = 50;
+  let retold = [];
 
   W.nodePage = function nodePage(node, data) {
     const model = W.model;
+    retold = [];
     const box = h('article', { class: 'page', 'aria-labelledby': 'title' });
     const kind = W.KINDS[node.kind] ? W.KINDS[node.kind].one : node.kind;
     const marks = (data.marks || []).map((text) => h('span', { class: 'chip faint', text }));
@@ -58,12 +60,16 @@
     }
     const all = [...rows.values()].sort((a, b) => (a.kind === b.kind ? (a.node.label < b.node.label ? -1 : 1) : a.kind < b.kind ? -1 : 1));
     const section = h('section', { class: 'neighbours n-' + end });
+    let shown = MOST;
+    let seen = [];
     const draw = (most) => {
+      shown = most;
+      seen = [];
       const heads = ['', 'how', 'in flow'].concat(W.observed ? ['seen'] : []);
       const cells = all.slice(0, most).map((row) => ({
         attributes: row.declared ? {} : { class: 'alarm' },
         cells: [W.link(row.node), [row.declared ? row.kind : row.kind + ', undeclared', row.notes.size ? h('span', { class: 'note', text: ' ' + [...row.notes].join('; ') }) : null], [...row.flows].sort().join(', ') || '–']
-          .concat(W.observed ? [W.seenWords(row.edges)] : []),
+          .concat(W.observed ? [seenCell(row)] : []),
       }));
       const more = all.length > most
         ? h('button', { class: 'quiet', onclick: () => draw(Infinity), text: 'Show all ' + all.length }) : null;
@@ -71,9 +77,21 @@
         all.length ? W.table(title, heads, cells, { class: 'links' }) : h('p', { class: 'note', text: empty }));
       if (more) section.append(more);
     };
+    const seenCell = (row) => {
+      const cell = h('span', { text: W.seenWords(row.edges) });
+      seen.push([row, cell]);
+      return cell;
+    };
+    // What is seen changes every other second; the rows stay, so that nobody loses their place.
+    retold.push(() => {
+      if (!seen.length) draw(shown);
+      else for (const [row, cell] of seen) cell.textContent = W.seenWords(row.edges);
+    });
     draw(MOST);
     return section;
   }
+
+  W.retell = () => { for (const one of retold) one(); };
 
   function defined(values) {
     const list = h('dl', {});

@@ -186,7 +186,7 @@ def _version_finding(subject: Subject, rule: str, weight: Weight, message: str, 
 
 
 def _understated(subject: Subject, released: Version, bump: Bump, least: Version) -> SchemaFinding:
-    said = f"{released} is released and this is a {bump.label} change: it is {subject.record.version} only"
+    said = f"what changed since {released} is {bump.label}: {subject.record.version} says too little"
     return _version_finding(subject, UNDERSTATED, Weight.BREAKING, said, f"write {line_for(subject, least)}")
 
 

@@ -78,10 +78,13 @@ def _change(root: Path, source: str, draft: Draft) -> Change:
     there = path.read_bytes().decode(errors="replace")
     if there == draft.text:
         return Change(draft.path, "same")
-    header = header_of(there)
+    header, new = header_of(there), header_of(draft.text)
     if header is None or header.source != source:
         return Change(draft.path, "foreign")
-    return Change(draft.path, "changed" if header.whole else "edited", draft.text)
+    if not header.whole:
+        return Change(draft.path, "edited")
+    # It still follows from the models as they are now: an agent's code, and its digest, stay what they were.
+    return Change(draft.path, "same" if new and header.own == new.own else "changed", draft.text)
 
 
 def _generated(root: Path, source: str) -> Iterator[tuple[str, str]]:

@@ -8,14 +8,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wingman_runtime.generate.apply import Change, Lack, lacks, survey, write
 from wingman_runtime.generate.life import Life
 from wingman_runtime.generate.read import read_models
 from wingman_runtime.generate.text import Draft
-from wingman_runtime.generate.versions import versions_of
+from wingman_runtime.generate.versions import released_versions, versions_of
 from wingman_runtime.generate.write_agents import agent_files, work_functions
 from wingman_runtime.generate.write_client import client_files
 from wingman_runtime.generate.write_ends import end_files, end_functions
@@ -52,22 +53,29 @@ def generate(models: Path, into: Path | None = None, *, dry_run: bool = False) -
         ConflictError: a file is in the way; nothing was written.
     """
     root = find_root(into)
-    first = read_models(models, root, {})
-    versions = versions_of(root, first, _drafts)
-    read = read_models(models, root, versions)
-    drafts = [draft for life in read.lives for draft in _drafts(life)]
+    read = read_models(models, root)
+    lives = read.lives
+    lives = _at(lives, released_versions(root, lives))
+    lives = _at(lives, versions_of(root, lives, drafts_of))
+    drafts = [draft for life in lives for draft in drafts_of(life)]
     drafts = list({draft.path: draft for draft in drafts}.values())
     changes = survey(root, read.source, drafts)
     if not dry_run:
         write(root, changes)
-    needed = {path: wanted for life in read.lives for path, wanted in _needed(life).items()}
+    needed = {path: wanted for life in lives for path, wanted in _needed(life).items()}
     kept = {draft.path.rpartition("/")[0] for draft in drafts}
     gone = {one.path.rpartition("/")[0] for one in changes if one.state == "gone"}
     left = sorted(folder for folder in gone - kept if folder.startswith("agents/"))
-    return Generated(root, read.lives, tuple(changes), tuple(lacks(root, changes, needed, left)))
+    by_hand = (*_upcasts_lacking(lives), *lacks(root, changes, needed, left))
+    return Generated(root, lives, tuple(changes), by_hand)
 
 
-def _drafts(life: Life) -> list[Draft]:
+def _at(lives: tuple[Life, ...], versions: Mapping[str, str]) -> tuple[Life, ...]:
+    return tuple(replace(life, versions=versions) for life in lives)
+
+
+def drafts_of(life: Life) -> list[Draft]:
+    """Every file of one life."""
     return [
         *event_files(life),
         *end_files(life),
@@ -75,6 +83,22 @@ def _drafts(life: Life) -> list[Draft]:
         *flow_files(life),
         *client_files(life),
     ]
+
+
+def _upcasts_lacking(lives: tuple[Life, ...]) -> Iterator[Lack]:
+    """Majors that nothing leads on from: events of them would be left unread."""
+    for life in lives:
+        lacking: dict[int, list[str]] = {}
+        for event in life.events:
+            for major in range(1, int(life.version(event).partition(".")[0])):
+                if major not in life.entity.lifecycle.upcasts:
+                    lacking.setdefault(major, []).append(event)
+        for major, events in lacking.items():
+            yield Lack(
+                life.source,
+                f"nothing brings data of {major}.x to {major + 1}.x, of {', '.join(events)}",
+                f'write upcasts={{{major}: renamed(old="new")}} in the lifecycle, or a function of your own',
+            )
 
 
 def _needed(life: Life) -> dict[str, dict[str, str]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from pydantic import BaseModel
@@ -76,6 +76,7 @@ class Life:
         events: in the order of the lifecycle, the start event first.
         imports: how each name that a field uses is imported; empty text: it is defined in the models file.
         sample: plain data of an entity with every field known.
+        versions: of events, where they are not 1.0.0.
     """
 
     name: str
@@ -88,7 +89,7 @@ class Life:
     events: Mapping[str, LifeEvent]
     imports: Mapping[str, str]
     sample: Mapping[str, object]
-    versions: Mapping[str, str]
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def domain(self) -> str:

@@ -40,12 +40,11 @@ class Models:
     lives: tuple[Life, ...]
 
 
-def read_models(path: Path, root: Path, versions: Mapping[str, str]) -> Models:
+def read_models(path: Path, root: Path) -> Models:
     """Read and check a models file.
 
     Args:
         root: the project's folder; the file lies inside it.
-        versions: of events, where they are not 1.0.0.
 
     Raises:
         UsageError: there is no such file in the project.
@@ -93,9 +92,7 @@ def read_models(path: Path, root: Path, versions: Mapping[str, str]) -> Models:
         problems += check_carried(entity, lacking)
         imports = _imports_of(fields, imported, vars(module), node, problems)
         plain = _sample(model, entity, node, classes, problems)
-        lives.append(
-            Life(name, source, module_name, text, entity, model, fields, events, imports, plain, versions)
-        )
+        lives.append(Life(name, source, module_name, text, entity, model, fields, events, imports, plain))
     if not lives and not problems:
         problems.append(
             Problem(1, "no model here is an entity with a lifecycle", "put @entity(…) before the model")

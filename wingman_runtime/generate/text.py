@@ -28,10 +28,17 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a generated file says of itself; ``whole`` is False once somebody edited it."""
+    """What a generated file says of itself.
+
+    Args:
+        input: digest of the models it last changed with.
+        own: digest of what follows the header, as it was generated.
+        whole: nobody edited it since.
+    """
 
     source: str
     input: str
+    own: str
     whole: bool
 
 
@@ -54,7 +61,8 @@ def header_of(text: str) -> Header | None:
     found = _HEADER.match(text)
     if found is None:
         return None
-    return Header(found["source"], found["input"], found["own"] == digest(text[found.end() :]))
+    own = found["own"]
+    return Header(found["source"], found["input"], own, own == digest(text[found.end() :]))
 
 
 def wrapped(start: str, parts: Iterable[str], end: str, indent: str = "") -> str:

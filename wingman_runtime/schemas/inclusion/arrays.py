@@ -184,27 +184,7 @@ def solve_array(search: Search, branch: Branch) -> list[Any] | None:
 
 def _build(row: _Row, length: int) -> list[Any]:
     """Arrays of one length, one for each way an item that is asked for may look."""
-    extra: list[set[int]] = [set(row.signs(place)) for place in range(length)]
-    special = None
-    for start, sign in row.some:
-        for place in range(start, length):
-            if row.search.find([*extra[place], sign]) is not None:
-                extra[place].add(sign)
-                special = place
-                break
-    if row.twice and (pair := row.twins()) is not None and pair[1] < length:
-        merged = extra[pair[0]] | extra[pair[1]]
-        extra[pair[0]] = extra[pair[1]] = merged
-    for sub, least in row.atleast.items():
-        left = least
-        for place in range(length):
-            if left and row.search.find([*extra[place], sub]) is not None:
-                extra[place].add(sub)
-                left -= 1
-    for sub in row.atmost:
-        for place in range(length):
-            if sub not in extra[place] and row.search.find([*extra[place], sub ^ 1]) is not None:
-                extra[place].add(sub ^ 1)
+    extra, special = _placed(row, length)
     built = _fill(row, extra)
     if built is None:
         return []
@@ -215,6 +195,29 @@ def _build(row: _Row, length: int) -> list[Any]:
         if answer is not None:
             out += [[*built[:place], value, *built[place + 1 :]] for value in answer.values[1:5]]
     return out
+
+
+def _placed(row: _Row, length: int) -> tuple[list[set[int]], int | None]:
+    """What each item must satisfy, and the place of the item that some statement asked for."""
+    extra: list[set[int]] = [set(row.signs(place)) for place in range(length)]
+    find = row.search.find
+    special = None
+    for start, sign in row.some:
+        home = next((at for at in range(start, length) if find([*extra[at], sign]) is not None), None)
+        if home is not None:
+            extra[home].add(sign)
+            special = home
+    if row.twice and (pair := row.twins()) is not None and pair[1] < length:
+        extra[pair[0]] = extra[pair[1]] = extra[pair[0]] | extra[pair[1]]
+    for sub, least in row.atleast.items():
+        homes = [at for at in range(length) if find([*extra[at], sub]) is not None]
+        for at in homes[:least]:
+            extra[at].add(sub)
+    for sub in row.atmost:
+        for signs in extra:
+            if sub not in signs and find([*signs, sub ^ 1]) is not None:
+                signs.add(sub ^ 1)
+    return extra, special
 
 
 def _fill(row: _Row, extra: list[set[int]]) -> list[Any] | None:

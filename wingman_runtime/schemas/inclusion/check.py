@@ -112,7 +112,7 @@ def _same(reader: Schema, writer: Schema) -> bool:
 
 
 def _beyond_reach(schema: Any) -> bool:
-    """Whether it holds a number that was lost on reading, such as 1e400, so that the validator misreads it."""
+    """Whether it holds a number that was lost on reading, such as 1e400; the validator misreads it."""
     todo = [schema]
     while todo:
         item = todo.pop()

@@ -27,8 +27,16 @@ _NUMBER_FORMATS = frozenset(
     ("int8", "int16", "int32", "int64", "uint", "uint32", "uint64", "float", "double")
 )
 _WORDS_OF_2020 = frozenset(
-    ("prefixItems", "minContains", "maxContains", "dependentRequired", "dependentSchemas", "$dynamicRef")
-    + ("unevaluatedProperties", "unevaluatedItems")
+    (
+        "prefixItems",
+        "minContains",
+        "maxContains",
+        "dependentRequired",
+        "dependentSchemas",
+        "$dynamicRef",
+        "unevaluatedProperties",
+        "unevaluatedItems",
+    )
 )
 _WORDS_OF_07 = frozenset(("additionalItems",))
 

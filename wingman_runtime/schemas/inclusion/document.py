@@ -10,8 +10,20 @@ DRAFT_2020 = "https://json-schema.org/draft/2020-12/schema"
 DRAFT_07 = "http://json-schema.org/draft-07/schema"
 
 _ONE = frozenset(
-    ("additionalProperties", "additionalItems", "unevaluatedProperties", "unevaluatedItems", "propertyNames")
-    + ("items", "contains", "if", "then", "else", "not", "contentSchema")
+    (
+        "additionalProperties",
+        "additionalItems",
+        "unevaluatedProperties",
+        "unevaluatedItems",
+        "propertyNames",
+        "items",
+        "contains",
+        "if",
+        "then",
+        "else",
+        "not",
+        "contentSchema",
+    )
 )
 _LIST = frozenset(("allOf", "anyOf", "oneOf", "prefixItems", "items"))
 _MAP = frozenset(

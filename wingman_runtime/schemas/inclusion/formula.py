@@ -49,7 +49,15 @@ class Formula:
     __slots__ = ("data", "home", "kind", "mask", "number", "subs", "unmask")
 
     def __init__(
-        self, number: int, kind: str, data: Any, subs: tuple[Formula, ...], mask: int, unmask: int, home: int
+        self,
+        number: int,
+        kind: str,
+        data: Any,
+        subs: tuple[Formula, ...],
+        *,
+        mask: int,
+        unmask: int,
+        home: int,
     ) -> None:
         self.number = number
         self.kind = kind
@@ -91,7 +99,7 @@ class Arena:
         name = (kind, data if key is None else key, subs)
         found = self._known.get(name)
         if found is None:
-            found = Formula(len(self.all), kind, data, subs, mask, unmask, home)
+            found = Formula(len(self.all), kind, data, subs, mask=mask, unmask=unmask, home=home)
             self.all.append(found)
             self._known[name] = found
         return found

@@ -52,7 +52,10 @@ class Judge:
             return self._ref(formula, value)
         if kind == f.OPAQUE:
             return None
-        bit = type_of(value)
+        return self._about_type(formula, value)
+
+    def _about_type(self, formula: Formula, value: Any) -> bool | None:
+        kind, bit = formula.kind, type_of(value)
         if kind == f.TYPE:
             return bool(formula.data & bit)
         if not formula.home & bit:

@@ -11,7 +11,7 @@ which can only make more values possible: "none" is proof, a value is a proposal
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -24,7 +24,18 @@ from wingman_runtime.schemas.inclusion.numbers import solve_number
 from wingman_runtime.schemas.inclusion.objects import solve_object
 from wingman_runtime.schemas.inclusion.settled import Known
 from wingman_runtime.schemas.inclusion.strings import solve_string
-from wingman_runtime.schemas.inclusion.values import ANY, ARR, BOOL, NULL, NUM, STR, TYPES, type_of
+from wingman_runtime.schemas.inclusion.values import (
+    ANY,
+    ARR,
+    BOOL,
+    FRAC,
+    INT,
+    NULL,
+    OBJ,
+    STR,
+    TYPES,
+    type_of,
+)
 
 _FEW = 6
 _DEEPEST = 40
@@ -54,6 +65,14 @@ class Branch(NamedTuple):
     type: int
     signs: frozenset[int]
     whole: frozenset[int]
+
+
+class _Quest(NamedTuple):
+    """What a branch is looked at for: the whole question, where answers go, and how many are enough."""
+
+    whole: frozenset[int]
+    harvest: Found
+    few: int
 
 
 class Search:
@@ -142,7 +161,7 @@ class Search:
         open_ = False
         for bit in TYPES:
             if mask & bit and len(harvest.sure) < few:
-                open_ |= self._branch(bit, set(), [], question, question, harvest, few)
+                open_ |= self._branch(bit, set(), [], question, _Quest(question, harvest, few))
         return harvest if open_ else None
 
     def _branch(
@@ -151,9 +170,7 @@ class Search:
         signs: set[int],
         choices: list[tuple[int, ...]],
         added: Iterable[int],
-        whole: frozenset[int],
-        harvest: Found,
-        few: int,
+        quest: _Quest,
     ) -> bool:
         """False where the branch is proven to be closed; what is found goes to the harvest."""
         self.spend(1 + len(signs) // 8)
@@ -161,10 +178,9 @@ class Search:
             return False
         finite = self._finite(bit, signs)
         if finite is not None:
-            return self._keep(harvest, finite, whole)
-        if len(choices) != 1 and not self._leaf(
-            Branch(bit, frozenset(signs), whole), harvest, final=not choices
-        ):
+            return self._keep(quest.harvest, finite, quest.whole)
+        branch = Branch(bit, frozenset(signs), quest.whole)
+        if len(choices) != 1 and not self._leaf(branch, quest.harvest, final=not choices):
             return False
         if not choices:
             return True
@@ -172,8 +188,8 @@ class Search:
         first, rest = choices[0], choices[1:]
         open_ = False
         for alternative in first:
-            open_ |= self._branch(bit, set(signs), list(rest), (alternative,), whole, harvest, few)
-            if open_ and len(harvest.sure) >= few:
+            open_ |= self._branch(bit, set(signs), list(rest), (alternative,), quest)
+            if open_ and len(quest.harvest.sure) >= quest.few:
                 break
         return open_
 
@@ -294,15 +310,7 @@ class Search:
         return kept
 
     def _leaf(self, branch: Branch, harvest: Found, *, final: bool) -> bool:
-        solve = (
-            solve_number
-            if branch.type & NUM
-            else solve_string
-            if branch.type == STR
-            else solve_array
-            if branch.type == ARR
-            else solve_object
-        )
+        solve = _SOLVERS[branch.type]
         values = solve(self, branch)
         if values is None:
             return False
@@ -315,3 +323,12 @@ class Search:
                     harvest.maybe.append(value)
             del harvest.maybe[4 * _FEW :]
         return True
+
+
+_SOLVERS: dict[int, Callable[[Search, Branch], list[Any] | None]] = {
+    INT: solve_number,
+    FRAC: solve_number,
+    STR: solve_string,
+    ARR: solve_array,
+    OBJ: solve_object,
+}

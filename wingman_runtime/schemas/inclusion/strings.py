@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from wingman_runtime.schemas.inclusion import formula as f
+from wingman_runtime.schemas.inclusion.language import Wanted, texts
 
 if TYPE_CHECKING:
     from wingman_runtime.schemas.inclusion.search import Branch, Search
 
 _LONGEST = 5_000
+_MOST_REFUSED = 100
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _SAMPLES = {
     "date": "2024-02-29",
@@ -32,27 +34,52 @@ _SAMPLES = {
 }
 
 
+class _Text:
+    """What a branch says of its text."""
+
+    def __init__(self, search: Search, branch: Branch) -> None:
+        self.low = 0
+        self.high: int | None = None
+        self.patterns: list[Wanted] = []
+        self.formats: list[str] = []
+        self.refused: set[Any] = set()
+        for sign in branch.signs:
+            one = search.arena.all[sign >> 1]
+            denied = bool(sign & 1)
+            if one.kind == f.IN:
+                self.refused.update(one.data)
+            elif one.kind == f.PATTERN:
+                self.patterns.append(Wanted(one.data, not denied))
+            elif one.kind == f.ATOM and denied:
+                search.doubt(
+                    f"the reader's {' '.join(map(str, one.data[:2]))} may refuse what the writer admits"
+                )
+            elif one.kind == f.ATOM and one.data[0] == "format":
+                self.formats.append(one.data[1])
+            elif one.kind in (f.MINLEN, f.MAXLEN):
+                self._length(one.data, denied, least=(one.kind == f.MINLEN) != denied)
+
+    def _length(self, limit: int, denied: bool, *, least: bool) -> None:
+        if least:
+            self.low = max(self.low, limit + denied)
+        else:
+            limit -= denied
+            self.high = limit if self.high is None else min(self.high, limit)
+
+    def written(self, spend: Callable[[int], None]) -> list[str] | None:
+        """Texts made by the patterns; None where it is proven that there are none."""
+        if not self.patterns:
+            return []
+        named = sorted(value for value in self.refused if isinstance(value, str))
+        few = named if len(named) <= _MOST_REFUSED else []
+        found, none = texts(sorted(self.patterns), few, self.low, self.high, spend)
+        return None if none else found
+
+
 def solve_string(search: Search, branch: Branch) -> list[Any] | None:
-    """Some texts of the branch, the shortest and the longest first; None where there are none."""
-    low, high = 0, None
-    patterns: list[tuple[str, bool]] = []
-    formats: list[str] = []
-    refused: set[Any] = set()
-    for sign in branch.signs:
-        one = search.arena.all[sign >> 1]
-        denied = bool(sign & 1)
-        if one.kind == f.IN:
-            refused.update(one.data)
-        elif one.kind == f.PATTERN:
-            patterns.append((one.data, not denied))
-        elif one.kind == f.ATOM and not denied and one.data[0] == "format":
-            formats.append(one.data[1])
-        elif one.kind in (f.MINLEN, f.MAXLEN):
-            if (one.kind == f.MINLEN) != denied:
-                low = max(low, one.data + denied)
-            else:
-                limit = one.data - denied
-                high = limit if high is None else min(high, limit)
+    """Some texts of the branch, the shortest first; None where there are none."""
+    text = _Text(search, branch)
+    low, high = text.low, text.high
     if high is not None and high < low:
         return None
     if high == 0:
@@ -61,26 +88,23 @@ def solve_string(search: Search, branch: Branch) -> list[Any] | None:
     if low > _LONGEST:
         search.doubt("the text would be too long to write down")
         return []
+    written = text.written(search.spend)
+    if written is None:
+        return None
     found = []
-    for text in _texts(search, low, high, patterns, formats, len(refused)):
+    for one in chain(written, _others(low, high, text.formats, len(text.refused))):
         search.spend(1)
-        if text not in refused and search.judge.all_of(branch.signs, text) is not False:
-            found.append(text)
+        if one not in text.refused and search.judge.all_of(branch.signs, one) is not False:
+            found.append(one)
             if len(found) > 2:
                 break
     if not found:
-        search.doubt("no text was found for the pattern" if patterns else "no text was found")
+        search.doubt("no text was found for the pattern" if text.patterns else "no text was found")
     return found
 
 
-def _texts(
-    search: Search,
-    low: int,
-    high: int | None,
-    patterns: list[tuple[str, bool]],
-    formats: list[str],
-    more: int,
-) -> Iterator[str]:
+def _others(low: int, high: int | None, formats: list[str], more: int) -> Iterator[str]:
+    """Texts to try where no pattern says how they look."""
     for name in formats:
         if name in _SAMPLES:
             yield _SAMPLES[name]

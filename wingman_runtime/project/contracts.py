@@ -310,7 +310,8 @@ class Contracts:
         if hurt:
             at = self.agents[known.consumer].manifest_at
             raise ConflictError(
-                f"{known.consumer} {known.consumer_version} is recorded otherwise: {hurt[0].message}",
+                f"{known.consumer} {known.consumer_version} is recorded otherwise; of {hurt[0].event}: "
+                f"{hurt[0].message}",
                 where=at.where("version"),
                 hint="give the agent that reads it otherwise a higher version, and record that;"
                 " or use --force if this version runs nowhere",

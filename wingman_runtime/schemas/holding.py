@@ -42,9 +42,10 @@ class Written:
     released: Schema | None = None
 
     @property
-    def named(self) -> str:
-        by = f", which {' and '.join(self.producers[:3])} emits," if self.producers else ""
-        return f"{self.event} {self.version}{by}"
+    def way(self) -> str:
+        """``as till writes it``, for a message."""
+        many = len(self.producers) > 1
+        return f"as {' and '.join(self.producers) or 'its producer'} {'write' if many else 'writes'} it"
 
 
 def hold(contract: ConsumerContract, written: Written, today: date) -> list[SchemaFinding]:
@@ -142,7 +143,7 @@ def _gap(contract: ConsumerContract, written: Written, gap: Gap, today: date) ->
     early = f" It may go after {signed.until}, not before." if signed is not None and not agreed else ""
     rule = "contract/agreed" if agreed else "contract/breaks" if gap.confirmed else "contract/unproven"
     verb = "could not read" if gap.confirmed else "may be unable to read"
-    said = f"{contract.named} {verb} {written.named} at {gap.path or 'its top'}: {gap.reason}{early}"
+    said = f"{contract.named} {verb} it {written.way}: {gap.reason}{early}"
     if agreed and signed is not None:
         said += f" (agreed by {signed.by}: {signed.reason})"
     return SchemaFinding(

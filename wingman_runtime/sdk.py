@@ -81,6 +81,7 @@ from wingman_runtime.contracts.work import (
 from wingman_runtime.errors import (
     ContractError,
     DeniedError,
+    NewerSchemaError,
     NotFoundError,
     RetryLaterError,
     TerminalError,
@@ -130,6 +131,7 @@ __all__ = [
     "Ledger",
     "Lifecycle",
     "Move",
+    "NewerSchemaError",
     "NotFoundError",
     "OpenEnum",
     "Outcome",

@@ -10,11 +10,10 @@ from pydantic_core import to_json
 from wingman_runtime.contracts.event import DataT, Event, EventModel, dataschema_of, envelope_of
 from wingman_runtime.contracts.events import UserRequestReceived
 from wingman_runtime.contracts.reading import URN, EventReader
-from wingman_runtime.errors import ContractError, NewerSchemaError, RetryLaterError
+from wingman_runtime.errors import ContractError, NewerSchemaError
 
 VERSION_PARAM = "schema_version"
 """The parameter that says which version the others are written in; left out: the reader's own."""
-_PATIENCE = 5.0
 
 
 def opened(event: Event[UserRequestReceived], model: type[DataT]) -> DataT:
@@ -22,7 +21,8 @@ def opened(event: Event[UserRequestReceived], model: type[DataT]) -> DataT:
 
     Raises:
         ContractError: they do not fit; ``where`` is the parameter.
-        RetryLaterError: a newer client wrote them, in a major version that this release cannot read.
+        NewerSchemaError: a newer client wrote them, in a major version that this release cannot read; the
+            request waits for a worker that can.
     """
     params = dict(event.data.request.params)
     version = params.pop(VERSION_PARAM, None)
@@ -33,7 +33,8 @@ def opened(event: Event[UserRequestReceived], model: type[DataT]) -> DataT:
             _reader(model).read(to_json({**whole, "type": model.__name__, "dataschema": schema})).data
         )
     except NewerSchemaError as newer:
-        raise RetryLaterError(str(newer), retry_after=_PATIENCE, hint="deploy the workers first") from newer
+        # The letter around it is of any release: whoever takes it up next may be the one that reads this.
+        raise NewerSchemaError(newer.message, version=newer.version, needs="0.0.0") from newer
     except ContractError as error:
         raise ContractError(error.message, where=(error.where or "").removeprefix("data.")) from None
     return read

@@ -58,6 +58,7 @@ from wingman_runtime.sdk import (
     ContractError,
     Emit,
     Event,
+    NewerSchemaError,
     PermissionDenied,
     Policy,
     Ref,
@@ -88,6 +89,8 @@ async def handle(event: Event[UserRequestReceived], policy: Policy) -> Emit | Re
         return Refuse(PermissionDenied(reasons=because(decision), policies=decision.policies))
     try:
         {life.word} = opened(event, {start})
+    except NewerSchemaError:
+        raise  # it waits for a worker of the release that its client is of
     except ContractError as error:
         return Refuse(RequestRejected(reasons=(f"{{error.where}}: {{error.message}}",)))
     objections = await work.objections({life.word})

@@ -122,13 +122,19 @@ def simplified(node: dict[str, Any]) -> Form:
     if form.get("uniqueItems") and isinstance(form.get("default"), list):
         form["default"] = sorted(form["default"], key=text_of)
     _any(form)
+    if form.get("enum") == [] or form.get("anyOf") == []:
+        return False
     if isinstance(form.get("oneOf"), list):
         branches = form.pop("oneOf")
         if len(branches) == 1:
             form["allOf"] = [*form.get("allOf", []), *branches]
         else:
             form["oneOf"] = sorted(branches, key=text_of)
-    return _all(form)
+    if "allOf" not in form:
+        return form
+    whole = _all(form)
+    # What was merged may be said more shortly.
+    return whole if isinstance(whole, bool) or whole == form else simplified(whole)
 
 
 def _split_types(form: dict[str, Any]) -> Form | None:

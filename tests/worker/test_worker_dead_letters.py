@@ -241,6 +241,7 @@ async def test_one_old_letter_is_told_too(tmp_path: Path, valkey_url: str) -> No
 
         [record] = await until(told)
         assert record["event"]["data"]["depth"] == 1
+        assert record["event"]["subject"] == "work"  # of a CloudEvent it is never empty
         assert record["event"]["data"]["oldest_s"] >= 0.5
 
 

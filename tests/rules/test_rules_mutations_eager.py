@@ -19,6 +19,7 @@ from tests.rules.test_rules_mutations import Line, Lua, Python, take_out_clause,
 from wingman_runtime.contracts.control import ControlMode
 from wingman_runtime.errors import BackendError
 from wingman_runtime.worker import lane
+from wingman_runtime.worker.calling import Caller
 from wingman_runtime.worker.desk import Desk
 from wingman_runtime.worker.eager import Eager
 
@@ -66,7 +67,7 @@ LUA = [
 ]  # fmt: skip
 
 WORKER = [
-    Line(Desk, "_called", "elif early:", "elif False:",
+    Line(Caller, "call", "elif early:", "elif False:",
          worker.test_an_early_answer_does_not_read_past_its_commit),
     Line(Eager, "extend", "finished.result.entry.deliveries != 1 or ", "",
          worker.test_what_was_delivered_before_goes_step_by_step),
@@ -82,7 +83,7 @@ WORKER = [
 ONCE = Python(
     Desk,
     "eager",
-    lambda desk, event_type: desk._prompt.get(event_type, False),
+    lambda desk, event_type: desk._caller.prompt(event_type),
     worker.test_an_agent_that_may_fail_only_once_is_not_asked_early,
 )
 

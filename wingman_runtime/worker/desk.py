@@ -13,14 +13,11 @@ A verdict that refuses the commit comes back here (`again`): judged anew, run ag
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import structlog
@@ -45,7 +42,7 @@ from wingman_runtime.redisio.effects import EffectEnd
 from wingman_runtime.redisio.inbox import Entry
 from wingman_runtime.worker import compose
 from wingman_runtime.worker.approving import may_write
-from wingman_runtime.worker.begun import Begun
+from wingman_runtime.worker.calling import Caller, NotAtOnceError
 from wingman_runtime.worker.compose import Step
 from wingman_runtime.worker.lawbook import Lawbook
 from wingman_runtime.worker.opening import Opener
@@ -55,8 +52,6 @@ from wingman_runtime.worker.threads import AgentThreads
 from wingman_runtime.worker.usage import SchemaUsage
 
 _LOG = structlog.get_logger(__name__)
-CLOSING = 2
-"""The phase in which a request is closed: its outcome is decided."""
 ANSWER_LIMIT = 32 * 2**20
 """Bytes of all events of one answer; far above what tools may return, far below what ends a connection."""
 _ANSWERS = frozenset({Emit, Refuse, Wait, Done, Forward})
@@ -70,10 +65,6 @@ class Finished:
     step: Step | None = None
     outcome: Emit | Refuse | Wait | Done | Forward | None = None
     policy: StepPolicy | None = None
-
-
-class _NotAtOnceError(Exception):
-    """An agent that was asked early had to wait."""
 
 
 class Desk:
@@ -110,21 +101,19 @@ class Desk:
         self._manifest = agent.manifest
         self._catalog = catalog
         self._tables = tables
-        self._rack = rack
         self._lawbook = lawbook
         self._performer = performer
         self._control = control
-        self._threads = threads
         self._worker = worker
         self._usage = usage
         self._opener = Opener(agent, catalog, usage)
-        self._prompt: dict[str, bool] = {}
+        self._caller = Caller(agent, rack, threads)
 
     def eager(self, event_type: str) -> bool:
         """Whether its agent may answer such an event before it is recorded: it has no effects, may fail once,
         has answered one before, and never waited for anything then."""
-        known = self._prompt.get(event_type, False)
-        return known and not self._manifest.performs and self._manifest.retry.attempts > 1
+        prompt = self._caller.prompt(event_type)
+        return prompt and not self._manifest.performs and self._manifest.retry.attempts > 1
 
     @property
     def attempts(self) -> int:
@@ -235,7 +224,7 @@ class Desk:
     ) -> Finished | None:
         ends: list[Effect] = []
         try:
-            outcome = await self._called(step.entry, event, policy, early, foreseen)
+            outcome = await self._caller.call(step.entry, event, policy, early=early, foreseen=foreseen)
             if isinstance(outcome, Perform):
                 if not self._manifest.performs:
                     return self._failed(step, "invalid_output", "its manifest does not say performs: true")
@@ -245,8 +234,12 @@ class Desk:
                 outcome = done
         except (BackendError, AdmissionClosedError):
             raise
-        except _NotAtOnceError:
+        except NotAtOnceError:
             return None
+        except NewerSchemaError as error:  # of what lies inside its event: the parameters of a request
+            return self._with(
+                ends, Finished(compose.park(step.entry, awaits=f"{error.version} {error.needs}"))
+            )
         except Exception as error:
             return self._with(ends, self._attempt_failed(step, error))
         step.decisions = tuple(decision.record() for _, decision in policy.asked)
@@ -273,50 +266,6 @@ class Desk:
         return Claim(
             entry.partition, entry.agent, self._worker, entry.entry_id, entry.event_id, entry.request_id
         )
-
-    async def _called(
-        self, entry: Entry, event: Event[Any], policy: StepPolicy, early: bool, foreseen: Outcome | None
-    ) -> AgentOutcome:
-        if entry.phase == CLOSING and foreseen is None and "ledger" in self._manifest.needs:
-            # Asked for on its behalf, so that it need not wait.
-            foreseen = await self._rack.decided(entry.request_id)
-        ports = self._rack.pick(self._manifest.needs, policy, entry.partition, foreseen)
-        call = partial(self._agent.function, event, **ports)
-        outcome: AgentOutcome
-        try:
-            until = asyncio.get_running_loop().time() + self._manifest.timeout.total_seconds()
-            begun = Begun(call() if self._agent.is_async else self._in_thread(call))
-            self._prompt[entry.event_type] = begun.done and self._prompt.get(entry.event_type, True)
-            if begun.done:
-                outcome = begun.value
-            elif early:
-                # Its answer may rest on what it is about to read, before what it answers to is on record.
-                with contextlib.suppress(Exception):
-                    async with asyncio.timeout(0):
-                        await begun
-                raise _NotAtOnceError
-            else:
-                async with asyncio.timeout_at(until):
-                    outcome = await begun
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            # Raised by the agent itself: taken for a cancellation of ours, it would leave the entry in hand.
-            raise RuntimeError("the agent raised CancelledError") from error
-        except Exception:
-            raise
-        except BaseException as error:  # SystemExit, a group with one in it, a class of its own
-            raise RuntimeError(f"the agent raised {type(error).__name__}") from error
-        return outcome
-
-    async def _in_thread(self, call: Callable[[], Any]) -> Any:
-        future = self._threads.submit(call)
-        try:
-            return await asyncio.wrap_future(future)
-        except asyncio.CancelledError:
-            self._threads.give_up(future)
-            raise
 
     async def _performed(
         self, step: Step, event: Event[Any], perform: Perform, policy: StepPolicy, ends: list[Effect]

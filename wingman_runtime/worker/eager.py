@@ -26,7 +26,8 @@ from wingman_runtime.contracts.work import Outcome
 from wingman_runtime.errors import AdmissionClosedError, BackendError
 from wingman_runtime.redisio.commit import StepResult
 from wingman_runtime.redisio.inbox import Entry
-from wingman_runtime.worker.desk import CLOSING, Desk, Finished
+from wingman_runtime.worker.calling import CLOSING
+from wingman_runtime.worker.desk import Desk, Finished
 
 
 class Eager:

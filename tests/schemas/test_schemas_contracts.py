@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import BaseModel, Field
 
 from wingman_runtime.contracts.event import EventModel
+from wingman_runtime.contracts.events import SHIPPED
+from wingman_runtime.contracts.projection import read_as
 from wingman_runtime.errors import ConfigError, UsageError
 from wingman_runtime.schemas.contract import (
     Consent,
@@ -31,6 +34,7 @@ from wingman_runtime.schemas.holding import Written, deprecations, hold, unread
 from wingman_runtime.schemas.paths import reads_path
 from wingman_runtime.schemas.version import Version
 
+ROOT = Path(__file__).parents[2]
 TODAY = date(2026, 6, 1)
 
 
@@ -303,3 +307,19 @@ def test_what_is_typed_wrongly_is_told_in_plain_words() -> None:
         made(SignOff, event="E", path="note", until=TODAY, by="bo", reason="x")
     with pytest.raises(UsageError, match="reason"):
         made(Consent, major=2, by="bo", reason="")
+
+
+def test_the_page_shows_what_is_so() -> None:
+    """Its contract is one, its projection is one of an event that exists, and its rules are those there are."""
+    page = (ROOT / "docs" / "contracts.md").read_text(encoding="utf-8")
+    blocks = dict(reversed(re.findall(r"```(json|python)\n(.*?)```", page, re.DOTALL)))  # the first of each
+    told = ConsumerContract.model_validate_json(blocks["json"])
+    assert told.consents_to("WordsCounted", 2)
+    assert told.signed("WordsCounted", "/words")
+    known: dict[str, Any] = {}
+    exec(blocks["python"], known)  # a page of our own
+    assert reads_path(reader_schema(known["PlanView"]), "/plan_digest")
+    assert read_as(known["PlanView"]) in SHIPPED
+    rooms = [ROOT / "wingman_runtime" / room for room in ("schemas/holding.py", "project/contracts.py")]
+    written = {rule for room in rooms for rule in re.findall(r'"(contract/[a-z-]+)"', room.read_text())}
+    assert set(re.findall(r"`(contract/[a-z-]+)`", page)) == written | {"contract/file"}

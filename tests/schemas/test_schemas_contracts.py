@@ -310,7 +310,7 @@ def test_what_is_typed_wrongly_is_told_in_plain_words() -> None:
 
 
 def test_the_page_shows_what_is_so() -> None:
-    """Its contract is one, its projection is one of an event that exists, and its rules are those there are."""
+    """Its contract is one, its projection is of an event that exists, its rules are those there are."""
     page = (ROOT / "docs" / "contracts.md").read_text(encoding="utf-8")
     blocks = dict(reversed(re.findall(r"```(json|python)\n(.*?)```", page, re.DOTALL)))  # the first of each
     told = ConsumerContract.model_validate_json(blocks["json"])

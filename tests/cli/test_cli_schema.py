@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
@@ -17,6 +18,9 @@ from wingman_runtime.contracts.event import EventModel
 from wingman_runtime.contracts.events import SHIPPED
 from wingman_runtime.project.find import reference_root
 from wingman_runtime.project.init import init_project
+from wingman_runtime.project.load import Project
+from wingman_runtime.redisio import workers
+from wingman_runtime.redisio.opening import connect
 from wingman_runtime.schemas.recordfile import read_record, write_record
 
 Shown = pytest.CaptureFixture[str]
@@ -318,6 +322,34 @@ def test_show_and_diff_tell_what_changed(released: Path, capsys: Shown) -> None:
     assert (told["from"], told["to"], told["change"]) == ("1.0.0", "1.1.0", "minor")
     assert run(["schema", "show", "WordsCounted"]) == 0
     assert "readers_need_it" in capsys.readouterr().out
+
+
+def test_running_workers_stand_beside_the_releases(
+    released: Path, valkey_url: str, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    """What living workers read, have seen and have written is added up per event."""
+    monkeypatch.setenv("WINGMAN_REDIS_URL", valkey_url)
+    settings = Project.find(released).settings
+
+    async def beats() -> None:
+        async with connect(settings) as server:
+            for name, written in (
+                ("w1", {"WordsCounted": {"1.0.0": 3}}),
+                ("w2", {"WordsCounted": {"1.1.0": 4}}),
+            ):
+                told = {"reads": {"PermissionsVerified": "1.0.0"}, "seen": {}, "written": written}
+                await workers.beat(server.store, name, {"schemas": {"word_count": told}})
+
+    asyncio.run(beats())
+    assert run(["schema", "list"]) == 0
+    shown = capsys.readouterr().out
+    assert "written 1.0.0 ×3, 1.1.0 ×4" in shown
+    assert "read as 1.0.0" in shown
+    row = next(one for one in asked(capsys, "schema", "list") if one["event"] == "WordsCounted")
+    assert [(one["worker"], one["agent"], one["written"]) for one in row["running"]] == [
+        ("w1", "word_count", {"1.0.0": 3}),
+        ("w2", "word_count", {"1.1.0": 4}),
+    ]
 
 
 @pytest.fixture

@@ -11,8 +11,11 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel, BeforeValidator, Field
 
+from wingman_runtime.client.envelope import letter_of, work_of
 from wingman_runtime.contracts.event import EventModel
+from wingman_runtime.contracts.events import UserRequestReceived
 from wingman_runtime.contracts.openenum import OpenEnum
+from wingman_runtime.contracts.work import StepRequest
 from wingman_runtime.contracts.writing import written
 from wingman_runtime.errors import AgentCodeError, ContractError
 
@@ -52,6 +55,18 @@ def test_what_passed_its_model_by_is_found_before_it_is_published(how: str) -> N
     with pytest.raises(ContractError, match="Placed does not fit its own model") as refused:
         written(build())
     assert refused.value.where == where
+
+
+def test_a_client_submits_nothing_that_its_model_refuses() -> None:
+    """Neither an event, nor a request with a step that nobody checked."""
+    about = {"actor": "alice", "tenant": "demo", "flow": "work"}
+    request = "req_p0_" + "0" * 32
+    with pytest.raises(ContractError, match="Placed does not fit its own model"):
+        letter_of(Placed.model_construct(count=FIVE), "evt_1", request, **about)
+    work = work_of("note.write", {}, [StepRequest.model_construct(tool=7)], "")  # type: ignore[arg-type]
+    with pytest.raises(ContractError) as refused:
+        letter_of(UserRequestReceived(request=work), "evt_1", request, **about)
+    assert (refused.value.where or "").startswith("request.steps.0")
 
 
 class Colour(enum.Enum):

@@ -10,7 +10,7 @@ import structlog
 from tests.worker.projects import COMPLETE, END, EVENTS, Agent, Running, Site, Spec, load, site, until, write
 from wingman_runtime.client import Request
 from wingman_runtime.project.load import LoadedProject
-from wingman_runtime.redisio.newer import Newer, all_newer, newer_of
+from wingman_runtime.redisio.newer import Newer, all_newer
 from wingman_runtime.redisio.workers import seen_schemas
 
 ROUTES = {"UserRequestReceived": "shop", "OrderPlaced": "till", **END}
@@ -153,7 +153,8 @@ async def test_a_newer_major_waits_for_the_new_release(tmp_path: Path, valkey_ur
 
             assert await until(parked) == [Newer("till", "OrderPlaced", "2.0.0", "2.0.0", 3)]
         assert len([line for line in logs if line["event"] == "parked"]) == 1
-        assert await newer_of(place.store, requests[0].id) == [Newer("till", "OrderPlaced", "2.0.0", "2.0.0")]
+        standing = await place.client.standing(f"request:{requests[0].id}")
+        assert standing.newer == (Newer("till", "OrderPlaced", "2.0.0", "2.0.0"),)
 
         status = await place.client.status()
         assert [(one.parked, one.dead) for one in status.agents if one.name == "till"] == [(3, 0)]

@@ -45,9 +45,11 @@ def _answer(direction: str, case: dict[str, Any]) -> Verdict:
     return verdict
 
 
-@pytest.mark.parametrize(("name", "direction", "case"), DIRECTIONS, ids=[f"{n}-{d}" for n, d, _ in DIRECTIONS])
+@pytest.mark.parametrize(
+    ("name", "direction", "case"), DIRECTIONS, ids=[f"{n}-{d}" for n, d, _ in DIRECTIONS]
+)
 def test_each_direction_is_answered_as_expected(name: str, direction: str, case: dict[str, Any]) -> None:
-    """A true direction is compatible and a false one incompatible with a confirmed witness, or it is listed."""
+    """A true direction is compatible, a false one incompatible with a confirmed witness, or it is listed."""
     expected = Answer.COMPATIBLE if case["expect"][direction] else Answer.INCOMPATIBLE
     expected = DEVIATIONS.get((name, direction), (expected, ""))[0]
     assert _answer(direction, case).answer is expected

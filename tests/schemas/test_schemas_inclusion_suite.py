@@ -1,4 +1,4 @@
-"""Soundness on the JSON Schema Test Suite: no instance of a file contradicts a proof about two of its schemas."""
+"""Soundness on the JSON Schema Test Suite: no instance of a file contradicts a proof about its schemas."""
 
 from __future__ import annotations
 

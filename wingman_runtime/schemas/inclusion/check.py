@@ -30,7 +30,7 @@ BUDGET = 60_000
 """Steps one comparison may take; some ten microseconds each."""
 DEEPEST = 120
 _MOST_GAPS = 12
-_MOST_WITNESSES = 60
+_MOST_WITNESSES = 100
 
 
 def accepts(reader: Schema, writer: Schema, *, formats: bool = False, budget: int = BUDGET) -> Verdict:

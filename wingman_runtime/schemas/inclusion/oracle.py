@@ -26,6 +26,7 @@ _RULES = {
     "additionalProperties": "property/refused",
     "unevaluatedProperties": "property/refused",
     "falseSchema": "value/refused",
+    "items": "items/count",
     "propertyNames": "property/name",
     "minProperties": "property/count",
     "maxProperties": "property/count",
@@ -46,8 +47,7 @@ _RULES = {
     "contains": "items/contains",
     "anyOf": "union/narrowed",
     "oneOf": "union/narrowed",
-    "oneOfMultipleValid": "union/overlap",
-    "oneOfNotValid": "union/narrowed",
+    "overlap": "union/overlap",
     "not": "not/changed",
 }
 
@@ -133,6 +133,10 @@ def _deepest(errors: Iterable[jsonschema_rs.ValidationError]) -> jsonschema_rs.V
 def _named(error: jsonschema_rs.ValidationError) -> tuple[str, list[str | int]]:
     word = error.kind.name
     path: list[str | int] = list(error.instance_path)
+    if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.OneOfMultipleValid):
+        word = "overlap"
+    elif word == "falseSchema":
+        word = _false(error, path)
     missing = getattr(error.kind, "property", None)
     if isinstance(missing, str):
         path.append(missing)
@@ -143,6 +147,17 @@ def _named(error: jsonschema_rs.ValidationError) -> tuple[str, list[str | int]]:
     if inner and all(one.kind.name == "type" for one in inner):
         word = "type"
     return _RULES.get(word, f"schema/{word}"), path
+
+
+def _false(error: jsonschema_rs.ValidationError, path: list[str | int]) -> str:
+    """Which keyword holds the ``false`` that refused; the path then ends at what it refused."""
+    asked = [str(step) for step in error.schema_path]
+    word = asked[-1] if asked else ""
+    if word == "additionalProperties":
+        path.append("*")  # the validator leaves the property's name out here
+    if word in ("additionalProperties", "patternProperties", "properties") or asked[-2:-1] == ["properties"]:
+        return "additionalProperties"
+    return "items" if path and isinstance(path[-1], int) else "falseSchema"
 
 
 def _token(step: str | int, named: frozenset[str]) -> str:

@@ -38,6 +38,7 @@ from wingman_runtime.schemas.inclusion.values import (
 )
 
 _FEW = 6
+_MANY = 48
 _DEEPEST = 40
 _MOST_PARTS_OF_ONE = 40
 _NEVER = 1 << 30
@@ -158,6 +159,8 @@ class Search:
             mask &= one.unmask if sign & 1 else one.mask
         harvest = Found()
         few = _FEW if any(sign & 1 for sign in question) else 1
+        if len(self._asked) == 1:
+            few = _MANY
         open_ = False
         for bit in TYPES:
             if mask & bit and len(harvest.sure) < few:

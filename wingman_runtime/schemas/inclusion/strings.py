@@ -109,6 +109,7 @@ def _others(low: int, high: int | None, formats: list[str], more: int) -> Iterat
         if name in _SAMPLES:
             yield _SAMPLES[name]
     yield from islice(_plain(low), 3)
+    yield from islice(_plain(max(low, 1)), 3)
     if high is not None and low < high <= _LONGEST:
         yield "a" * high
     yield from _SAMPLES.values()

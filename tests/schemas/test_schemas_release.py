@@ -18,7 +18,7 @@ from wingman_runtime.schemas.finding import Weight
 from wingman_runtime.schemas.registry import Registry
 from wingman_runtime.schemas.release import check_sample, plan_release, write_release
 from wingman_runtime.schemas.samples import sample_of
-from wingman_runtime.schemas.standing import Standing, Status, Subject, line_for, standing_of
+from wingman_runtime.schemas.standing import Standing, Status, Subject, line_for, mode_of, standing_of
 from wingman_runtime.schemas.version import Bump, Version
 from wingman_runtime.schemas.waivers import Waiver
 
@@ -161,6 +161,36 @@ def test_who_is_hurt_is_named(registry: Registry) -> None:
     assert "billing" in hurt[0].act
     assert "stock" in hurt[0].act
     assert hurt[0].against == "1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("mode", "blocks"),
+    [
+        ("full_transitive", True),
+        ("forward", True),
+        ("forward_transitive", True),
+        ("backward", False),
+        ("backward_transitive", False),
+        ("none", False),
+    ],
+)
+def test_a_looser_mode_says_and_does_not_block(registry: Registry, mode: str, blocks: bool) -> None:
+    """A removed field hurts old readers only: where that is not held against the event, it is a warning."""
+    changed = model("1.1.0", customer=(str, ...))
+    changed.compatibility = mode
+    standing = stand(registry, changed)
+    assert ("version/understated" in rules(standing)) is blocks
+    weight = Weight.BREAKING if blocks else Weight.WARNING
+    assert "schema/field-removed" in rules(standing, weight)
+    assert (plan_release([standing], registry).releases == ()) is blocks
+
+
+def test_a_mode_there_is_not_is_refused() -> None:
+    """A misspelt mode is no mode, and looser by no accident."""
+    changed = model("1.1.0", customer=(str, ...))
+    changed.compatibility = "backwards"
+    with pytest.raises(ContractError, match="no compatibility 'backwards'"):
+        mode_of(changed)
 
 
 def _from_one(data: dict[str, Any]) -> dict[str, Any]:

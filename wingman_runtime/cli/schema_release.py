@@ -137,10 +137,16 @@ def accept(
 
 def _findable(book: SchemaBook, event: str, rule: str, path: str) -> None:
     """There is such a finding, and it is one that somebody can answer for."""
+    from wingman_runtime.schemas.finding import Weight
+
     if rule.startswith(_OF_THE_RELEASE):
         raise UsageError(f"nobody can answer for {rule}", hint="do what the finding says")
     standing = book.standing(event)
-    known = [one for one in standing.findings if not one.rule.startswith(_OF_THE_RELEASE)]
+    known = [
+        one
+        for one in standing.findings
+        if one.weight is not Weight.NOTE and not one.rule.startswith(_OF_THE_RELEASE)
+    ]
     fitting = [(one.rule, one.path) for one in (*known, *(finding for finding, _ in standing.waived))]
     if (rule, path) not in fitting:
         raise NotFoundError(f"{event} has no finding {rule} at {path!r}", hint=_open_ones(known))

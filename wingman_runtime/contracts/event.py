@@ -31,7 +31,8 @@ class EventModel(BaseModel):
     ``schema_version`` is the version of the model as it stands. ``upcasts`` brings data of older majors to
     it: the major it reads -> a function that gives data of the next. ``unknown_variant`` is what becomes of
     an event with a variant of a discriminated union that the reader does not know: to the dead letters,
-    passed over on the record, or kept for a release that knows it.
+    passed over on the record, or kept for a release that knows it. ``compatibility`` is which changes within
+    a major are held against it (`wingman_runtime.schemas.change.Mode`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -39,6 +40,7 @@ class EventModel(BaseModel):
     schema_version: ClassVar[str] = "1.0.0"
     upcasts: ClassVar[Mapping[int, Upcaster]] = MappingProxyType({})
     unknown_variant: ClassVar[Literal["dead_letter", "ignore", "park"]] = "dead_letter"
+    compatibility: ClassVar[str] = "full_transitive"
 
     @classmethod
     def __pydantic_init_subclass__(cls, **given: Any) -> None:

@@ -22,7 +22,7 @@ from wingman_runtime.schemas.describe import describe, lint
 from wingman_runtime.schemas.finding import Direction, SchemaFinding, Weight
 from wingman_runtime.schemas.place import place_of
 from wingman_runtime.schemas.registry import Registry
-from wingman_runtime.schemas.standing import Standing, Subject, standing_of
+from wingman_runtime.schemas.standing import Standing, Subject, mode_of, standing_of
 from wingman_runtime.schemas.waivers import Waiver, about_waivers, load_waivers
 from wingman_runtime.yamlfile import shown, suggestion
 
@@ -126,6 +126,7 @@ class SchemaBook:
         model, where = self.models[event], place_of(self.models[event])
         latest = self.registry.latest(event)
         try:
+            mode_of(model)
             record = describe(model, owner=_owner(event, self.agents), where=where, previous=latest)
         except ContractError as problem:
             raise AgentCodeError(problem.message, where=problem.where, hint=problem.hint) from None

@@ -14,10 +14,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from wingman_runtime.contracts.event import EventModel
-from wingman_runtime.schemas.change import judge
+from wingman_runtime.errors import ContractError
+from wingman_runtime.schemas.change import Change, Mode, judge
 from wingman_runtime.schemas.finding import Direction, SchemaFinding, Weight
 from wingman_runtime.schemas.major import consent_findings, replay_findings, upcaster_findings
-from wingman_runtime.schemas.place import place_in, place_of, place_of_version
+from wingman_runtime.schemas.place import place_in, place_of, place_of_name, place_of_version
 from wingman_runtime.schemas.record import SchemaRecord
 from wingman_runtime.schemas.version import Bump, Version
 from wingman_runtime.schemas.waivers import Waiver, apply_waivers
@@ -114,8 +115,9 @@ def standing_of(
     latest = history[-1]
     within = [one for one in history if one.version.major == latest.version.major]
     stays = new.version.major == latest.version.major
-    change = judge(within, new if stays else replace(new, version=latest.version.bumped(Bump.MINOR)))
-    told = [one for one in change.findings if not _answered(one, within)]
+    held = new if stays else replace(new, version=latest.version.bumped(Bump.MINOR))
+    change = judge(within, held, mode=mode_of(subject.model))
+    told = [_let_pass(one, change) for one in change.findings if not _answered(one, within)]
     if stays and not any(_breaking([one]) and one.direction is Direction.BACKWARD for one in told):
         told += replay_findings(subject.model, within)
     changes = apply_waivers((_located(one, subject) for one in told), waivers, today)
@@ -147,10 +149,29 @@ def standing_of(
     )
 
 
+def mode_of(model: type[EventModel]) -> Mode:
+    """Which changes within a major block. Raises ContractError for a mode there is not."""
+    try:
+        return Mode(model.compatibility)
+    except ValueError:
+        raise ContractError(
+            f"{model.__name__}: there is no compatibility {model.compatibility!r}",
+            where=place_of_name(model, "compatibility"),
+            hint="it is one of " + ", ".join(Mode),
+        ) from None
+
+
 def line_for(subject: Subject, version: Version) -> str:
     """The line to write, and where: ``schema_version = "1.1.0" in agents/x/events.py:12``."""
     where = place_of_version(subject.model)
     return f'schema_version = "{version}"' + (f" in {where}" if where else "")
+
+
+def _let_pass(finding: SchemaFinding, change: Change) -> SchemaFinding:
+    """What breaks somebody and is not held against this event is said all the same."""
+    if finding.weight is Weight.BREAKING and finding not in change.blocking:
+        return replace(finding, weight=Weight.WARNING)
+    return finding
 
 
 def _breaking(findings: Iterable[SchemaFinding]) -> bool:

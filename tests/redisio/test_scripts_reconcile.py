@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import orjson
 import pytest
 
-from tests.redisio.harness import AGENTS, House, an_approval, done, emission, park, retry
+from tests.redisio.harness import AGENTS, House, an_approval, bury, done, emission, park, retry
 from wingman_runtime.contracts.claims import Claim
 from wingman_runtime.contracts.work import Effect
 from wingman_runtime.redisio import admission, line, reconcile, workers
@@ -222,6 +222,27 @@ async def test_an_effect_that_nobody_asks_about_is_uncertain(house: House) -> No
     assert kept.status == "uncertain"
     assert "effect_result" in await house.kinds(request_id)
     assert await reconciler.whole() == []
+
+
+async def test_an_effect_of_a_step_that_was_given_up_on_is_uncertain_in_the_end(house: House) -> None:
+    """Its step is with the dead letters and its request has ended: that is no anomaly, only its end."""
+    request_id, entry = await house.started()
+    change = an_approval(request_id, status="approved")
+    await house.commit(done(entry, "Next", approval=ApprovalChange(change)))
+    entry = await house.take("b")
+    effect = Effect(
+        effect_id="eff_1", request_id=request_id, plan_id="plan_1", step=0, tool="note.write", args={},
+        resource="notes/x", deadline_ms=1,
+    )  # fmt: skip
+    claim = Claim(0, "b", "w1", entry.entry_id, entry.event_id, request_id)
+    effects = RedisEffects(house.store)
+    await effects.intend(claim, effect, approval_id=change.approval_id, plan_digest=change.plan_digest)
+    await house.commit(bury(entry))
+    await house.step("rollback", emission(entry, "Compensated", outcome="failed"))
+    await house.close(request_id, "failed")
+    assert await Reconciler(house.store, "r1", grace_ms=-60_000).whole() == []
+    [kept] = await effects.of_request(request_id)
+    assert kept.status == "uncertain"
 
 
 async def test_one_looks_at_a_time(house: House) -> None:

@@ -178,7 +178,10 @@ local function look_at_effects(grace)
         waiting = waiting or mine
       end
       if not waiting then
-        found('effect_without_claimant', 'reported as uncertain', req, { effect = id, tool = m.tool })
+        -- Of a step that was given up on, in a request that has ended since, this is the end it was left to.
+        if call('HGET', reqkey(req), 'status') ~= 'ended' then
+          found('effect_without_claimant', 'reported as uncertain', req, { effect = id, tool = m.tool })
+        end
         doubtful[#doubtful + 1] = member
       end
     end

@@ -60,8 +60,9 @@ def test_what_is_generated_is_typed(shop: Path) -> None:
 def test_what_is_generated_is_clean(shop: Path) -> None:
     """Ruff, with the rules of this repository, finds nothing to say and nothing to format."""
     house = ("--config", str(ROOT / "pyproject.toml"))
-    assert typed(shop, "ruff", "check", "--no-cache", *house, ".") == ""
-    assert typed(shop, "ruff", "format", "--no-cache", "--check", *house, ".") == ""
+    ours = ("models.py", "agents", "clients", "conftest.py", "tests/test_orders_life.py")
+    assert typed(shop, "ruff", "check", "--no-cache", *house, *ours) == ""
+    assert typed(shop, "ruff", "format", "--no-cache", "--check", *house, *ours) == ""
 
 
 def test_its_own_tests_pass(shop: Path) -> None:

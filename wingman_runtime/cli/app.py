@@ -51,7 +51,8 @@ COMMANDS = (
     ("flow", "flow:app", "Check and draw flows."),
     ("docs", "docs:app", "Describe the project: a map to walk in, its graph, AsyncAPI, Mermaid."),
     ("schema", "schema:app", "Check the schemas of events, release a version, see what changed."),
-    ("agent", "agent:app", "Look at agents."),
+    ("agent", "agent:app", "Look at agents, begin one."),
+    ("event", "event:app", "Begin an event."),
     ("contract", "contract:app", "Look at what consumers read, check it, record it."),
     ("config", "config:app", "Look at settings and check the project."),
 )

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from wingman_runtime.contracts.canonical import digest
 
+_OPEN_ENUM = "wingman_runtime.contracts.openenum"
 _SETTINGS = ("str_to_lower", "str_to_upper", "val_temporal_unit")
 _BY_DEFAULT = ("infer", False, None)
 
@@ -83,22 +84,27 @@ def _codes(function: Callable[..., Any]) -> Iterator[str]:
             break
     if not isinstance(function, FunctionType):
         call = getattr(type(function), "__call__", None)  # noqa: B004 - its code is wanted, not the answer
-        if isinstance(call, FunctionType) and not of_pydantic(call):
+        if isinstance(call, FunctionType) and not shipped(call):
             yield _code(call)
-        elif not of_pydantic(function):
+        elif not shipped(function):
             yield f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', '')}"
         return
-    if not of_pydantic(function):
+    if not shipped(function):
         yield _code(function)
         return
     for cell in function.__closure__ or ():
-        if callable(cell.cell_contents) and not isinstance(cell.cell_contents, type):
-            yield from _codes(cell.cell_contents)
+        held = cell.cell_contents
+        held = getattr(held, "func", held)  # a Predicate holds what it asks
+        if callable(held) and not isinstance(held, type):
+            yield from _codes(held)
+        elif type(held).__module__ == "annotated_types":
+            yield repr(held)  # a bound on a type for which no schema has one
 
 
-def of_pydantic(function: Any) -> bool:
-    """Whether a callable is pydantic's own, which its release decides about."""
-    return str(getattr(function, "__module__", None) or "").split(".")[0] in {"pydantic", "pydantic_core"}
+def shipped(function: Any) -> bool:
+    """Whether a callable is of a type that pydantic or the runtime ships: schemas tell what it does."""
+    module = str(getattr(function, "__module__", None) or "")
+    return module.partition(".")[0] in {"pydantic", "pydantic_core"} or module == _OPEN_ENUM
 
 
 def _code(function: FunctionType) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import MISSING, core_schema
 
-from wingman_runtime.schemas.fingerprint import of_pydantic
+from wingman_runtime.schemas.fingerprint import shipped
 
 DECIMAL = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 HEX = r"^([0-9a-fA-F]{2})*$"
@@ -289,7 +289,7 @@ class SchemaGenerator(GenerateJsonSchema):
 
     def ser_schema(self, schema: Any) -> JsonSchemaValue | None:
         found = super().ser_schema(schema)
-        users = schema["type"] in {"function-plain", "function-wrap"} and not of_pydantic(schema["function"])
+        users = schema["type"] in {"function-plain", "function-wrap"} and not shipped(schema["function"])
         if found is None and users and schema.get("when_used", "always") not in {"python", "never"}:
             return {}  # a serializer that does not say what it returns may return anything
         return found

@@ -5,6 +5,7 @@
   let turn = 0;
 
   W.start = function start() {
+    if (W.broken) return;
     W.read(W.data.graph);
     const app = document.getElementById('app');
     app.replaceChildren(top(), h('div', { id: 'banner', class: 'banner', role: 'alert', hidden: true }), h('div', { class: 'body' }, W.rail(),
@@ -113,7 +114,8 @@
       view.replaceChildren(h('div', { class: 'split' }, h('section', { class: 'picture', 'aria-label': 'Neighbourhood' }, tools(state), canvas(state)), h('div', { class: 'beside' })));
     }
     draw(state);
-    if (!stays) await fill(state, own);
+    if (!stays) { await fill(state, own); return; }
+    for (const link of view.querySelectorAll('a[data-at]')) link.href = W.address(W.model.nodes[Number(link.dataset.at)]);
   }
 
   async function fill(state, own) {

@@ -21,7 +21,8 @@
 
   W.failed = (title, detail) => {
     const boot = document.getElementById('boot');
-    if (!boot) return;
+    if (!boot || W.broken) return; // the first cause is the one to tell
+    W.broken = true;
     const box = document.createElement('div');
     box.className = 'boot-box';
     box.setAttribute('role', 'alert');

@@ -48,7 +48,7 @@
   };
 
   W.link = function link(node, attributes) {
-    return W.h('a', { class: 'node-link', href: W.address(node), ...attributes },
+    return W.h('a', { class: 'node-link', href: W.address(node), 'data-at': node.at, ...attributes },
       W.icon(node.kind), W.h('span', { class: 'sr', text: node.kind + ' ' }), W.h('span', { class: 'name', text: node.label }));
   };
 

@@ -125,6 +125,22 @@ def test_files_of_schemas_and_contracts_are_told_once(project: Path, capsys: Sho
     assert rows[1].startswith("::error file=config/contracts/billing.json,line=3,title=contract/file::")
 
 
+def test_a_class_without_a_schema_is_told_and_not_thrown(project: Path, capsys: Shown) -> None:
+    """A field that JSON cannot carry: one check says so, the other that it could not run."""
+    changed(project, "agents/word_count/events.py", "    words: int\n", "    words: Callable[[], int]\n")
+    changed(
+        project, "agents/word_count/events.py", "from wingman_runtime.sdk",
+        "from collections.abc import Callable\n\nfrom wingman_runtime.sdk",
+    )  # fmt: skip
+    code, report = told(capsys, "--only", "schema", "--only", "contract")
+    assert code == 1
+    assert found(report, "schema") != []
+    assert {one["check"]: one["status"] for one in report["checks"]} == {
+        "schema": "failed",
+        "contract": "not run",
+    }
+
+
 def test_this_repository_is_a_sound_project(
     monkeypatch: pytest.MonkeyPatch, capsys: Shown, tmp_path: Path
 ) -> None:

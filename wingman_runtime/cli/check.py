@@ -34,7 +34,7 @@ def check(
     """Check settings, agents, policies and their cases, flows, schemas and contracts: one report of all.
 
     It needs no server and changes nothing: it is for a pull request. Exits with 0 when the project is sound,
-    with 2 when a file of it is wrong, and with 1 when only an event or a contract is.
+    with 2 when settings, agents, policies or flows are not, with 1 when only schemas or contracts are not.
 
     For example
 

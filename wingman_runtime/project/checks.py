@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wingman_runtime.contracts.finding import Finding
-from wingman_runtime.errors import ConfigError
+from wingman_runtime.errors import ConfigError, WingmanError
 from wingman_runtime.project.find import find_root
 from wingman_runtime.project.load import Project
 from wingman_runtime.schemas.finding import SchemaFinding, Weight
@@ -60,7 +60,7 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0: sound. 2: a file of the project is wrong. 1: only an event or a contract is."""
+        """0: sound. 2: settings, agents, policies or flows are not. 1: only schemas or contracts are not."""
         if any(one.status != "ok" and one.check in _OF_FILES for one in self.sections):
             return 2
         return 0 if self.clean else 1
@@ -141,7 +141,7 @@ class _Run:
             gates = {one.manifest.gate for one in self.agents.values() if one.manifest.gate}
             more = check(bundle, gates)
         except ConfigError as problem:
-            return Section("policy", tuple(_unlike(found, [_finding("policy/file", problem)])))
+            return Section("policy", (*found, *_unlike(found, [_finding("policy/file", problem)])))
         return Section(
             "policy", (*_unlike(more, found), *more), _counted(len(bundle.rules()), "polic", "y", "ies")
         )
@@ -156,7 +156,7 @@ class _Run:
         wrong = [one for one in problems if "config/contracts" not in (one.where or "")]
         try:
             report = book.check()
-        except ConfigError as problem:
+        except WingmanError as problem:  # a record that was edited, a class that has no schema
             return Section("schema", tuple(_finding("schema/file", one) for one in (*wrong, problem)))
         files = tuple(_finding("schema/file", one) for one in wrong)
         return Section("schema", (*files, *report.findings), _counted(len(report.standings), "event"))
@@ -171,8 +171,8 @@ class _Run:
         wrong = tuple(_finding("contract/file", one) for one in problems)
         try:
             findings = contracts.check()
-        except ConfigError:  # a released version that cannot be read: the check of schemas says so
-            return Section("contract", wrong, not_run="a released version cannot be read")
+        except WingmanError:  # the check of schemas says which
+            return Section("contract", wrong, not_run="a schema cannot be read, or made")
         consumers = {*contracts.recorded, *contracts.derived}
         return Section("contract", (*wrong, *findings), _counted(len(consumers), "consumer"))
 
@@ -183,7 +183,7 @@ def _unlike(known: Iterable[Finding], more: Iterable[Finding]) -> list[Finding]:
     return [one for one in more if one.where not in lines]
 
 
-def _finding(rule: str, problem: ConfigError) -> Finding:
+def _finding(rule: str, problem: WingmanError) -> Finding:
     return Finding(rule, problem.message, problem.where or "", problem.hint or "")
 
 

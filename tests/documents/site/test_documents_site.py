@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks.made_graph import made_graph
+from tests.documents.site.site_served import served
 from tests.documents.site.site_visit import Visit, around
 
 Visits = Callable[..., Visit]
@@ -207,3 +209,44 @@ def test_on_paper_there_is_the_page_alone(visit: Visits, sites: Sites) -> None:
     seen.page.emulate_media(media="print")
     assert seen.page.locator(".page").is_visible()
     assert not any(seen.page.locator(one).is_visible() for one in (".rail", ".picture", ".finder"))
+
+
+def test_what_is_seen_is_drawn_over_what_is_declared(visit: Visits, sites: Sites) -> None:
+    """Used edges are solid, unused dashed, undeclared red and told in words; figures and pauses, too."""
+    told: dict[str, Any] = {
+        "up": True, "error": "", "at_ms": 1, "window_s": 300.0, "seen": 7, "notes": ["no worker runs"],
+        "held": ["agent:order_placed_1 paused by alice: <b>a look</b>"],
+        "nodes": {"agent:order_placed_1": {
+            "rate": 120.0, "waiting": 1234, "pending": 2, "parked": 3, "dead": 4, "held": "paused by alice",
+        }, "event:OrderPlaced": {"rate": 2.0, "versions": {"1.0.0": 7, "1.1.0": True}}},
+        "edges": [
+            {"from": "event:OrderPlaced", "to": "agent:order_placed_1", "kind": "consumes", "count": 9,
+             "rate": 120.0, "declared": True},
+            {"from": "agent:audit", "to": "event:OrderPlaced", "kind": "emits", "count": 1, "rate": 0.2,
+             "declared": False},
+        ],
+    }  # fmt: skip
+    with served(sites(12), lambda: told) as server:
+        seen = visit(server.url, "#/event/OrderPlaced")
+        seen.page.wait_for_selector("#pulse[data-state='live']")
+        kinds = "kind => WINGMAN.canvas.cy().edges('.' + kind).map(one => one.data('words'))"
+        assert seen.page.evaluate(kinds, "undeclared") == ["emits 0.2/min"]
+        assert seen.page.evaluate(kinds, "quiet") == ["starts", "starts"]
+        seen.page.wait_for_selector("tr.alarm")
+        assert "emits, undeclared" in seen.text("tr.alarm")
+        assert "1 undeclared edge" in seen.text("#strip")
+        assert "<b>a look</b>" in seen.text("#strip")
+        assert "2.0/s" in seen.text(".n-to")
+        assert seen.text(".figures").split("\n")[:2] == ["rate", "2.0/min"]
+        assert "in use" in seen.text(".figures")
+        seen.page.evaluate("() => { location.hash = '#/agent/order_placed_1'; }")
+        seen.at("#/agent/order_placed_1")
+        assert [
+            one for one in ("1,234", "dead letters", "paused by alice") if one not in seen.text(".figures")
+        ] == []
+        told["edges"].pop()
+        told["nodes"] = {}
+        seen.page.wait_for_function("() => !document.querySelector('#strip .alarm')")
+        told |= {"up": False, "error": "the server is away"}
+        seen.page.wait_for_selector("#pulse[data-state='away']")
+        assert seen.text("#banner") == "the server is away"

@@ -174,10 +174,10 @@ def asked_rightly(host: str, names: Iterable[str] = ()) -> bool:
 
     Somebody else's name that points here is how a page of another site would get in; no name, no way.
     """
-    name = (urlsplit(f"//{host}").hostname or "") if host.isascii() else ""
-    if name == "localhost" or name in names:
-        return True
     try:
+        name = urlsplit(f"//{host}").hostname or ""
+        if name == "localhost" or name in names:
+            return True
         ipaddress.ip_address(name)
     except ValueError:
         return False

@@ -37,6 +37,7 @@ from wingman_runtime.contracts.events import (
 )
 from wingman_runtime.contracts.facts import FAILURE_OUTCOMES, because, grounds, plan_attributes, uncovered
 from wingman_runtime.contracts.ids import derive
+from wingman_runtime.contracts.joining import joined
 from wingman_runtime.contracts.lifecycle import Lifecycle, Move, entity, renamed, upcasts_of
 from wingman_runtime.contracts.manifest import RetryPolicy
 from wingman_runtime.contracts.openenum import OpenEnum
@@ -178,6 +179,7 @@ __all__ = [
     "digest",
     "entity",
     "grounds",
+    "joined",
     "opened",
     "owner_of",
     "plan_attributes",

@@ -309,3 +309,23 @@ async def test_an_event_that_is_new_to_an_agent_waits_for_its_release(
         await join(place, new, "till")
         await completed(request)
         await clean(place)
+
+
+async def test_what_is_too_new_inside_an_event_waits_as_well(tmp_path: Path, valkey_url: str) -> None:
+    """An agent lets through that it cannot read an input: the event waits, uncounted, and is tried again."""
+    read = (
+        "from wingman_runtime.errors import NewerSchemaError\n"
+        "if not (ROOT / 'deployed').exists(): raise NewerSchemaError('x', version='2.0.0', needs='2.0.0')"
+    )
+    project = release(tmp_path / "p", valkey_url, ONE[0], ONE[1], read)
+    async with site(project) as place:
+        request = await place.submit()
+
+        async def parked() -> list[Newer]:
+            return await all_newer(place.store)
+
+        assert [(one.event, one.version) for one in await until(parked)] == [("OrderPlaced", "2.0.0")]
+        (tmp_path / "p" / "deployed").touch()
+        await completed(request)
+        await clean(place)
+        assert not [one for one in await place.trail(request) if one.kind == "retry"]

@@ -45,7 +45,7 @@ from wingman_runtime.worker.approving import may_write
 from wingman_runtime.worker.calling import Caller, NotAtOnceError
 from wingman_runtime.worker.compose import Step
 from wingman_runtime.worker.lawbook import Lawbook
-from wingman_runtime.worker.opening import Opener
+from wingman_runtime.worker.opening import ANY, Opener
 from wingman_runtime.worker.ports import PortRack, StepPolicy
 from wingman_runtime.worker.tables import FlowTables
 from wingman_runtime.worker.threads import AgentThreads
@@ -236,10 +236,9 @@ class Desk:
             raise
         except NotAtOnceError:
             return None
-        except NewerSchemaError as error:  # of what lies inside its event: the parameters of a request
-            return self._with(
-                ends, Finished(compose.park(step.entry, awaits=f"{error.version} {error.needs}"))
-            )
+        except NewerSchemaError as error:
+            # Of what lies inside its event, such as a join's inputs: who reads that only a try can tell.
+            return self._with(ends, Finished(compose.park(step.entry, awaits=f"{error.version} {ANY}")))
         except Exception as error:
             return self._with(ends, self._attempt_failed(step, error))
         step.decisions = tuple(decision.record() for _, decision in policy.asked)

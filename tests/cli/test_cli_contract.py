@@ -189,7 +189,9 @@ def test_what_is_agreed_takes_effect(project: Path, capsys: Shown) -> None:
     changed(project, "    count: int\n", '    schema_version = "2.0.0"\n    count: int\n')
     assert [one["rule"] for one in findings(capsys)] == ["contract/major"]
     consent = ["contract", "consent", "billing", "WordsCounted", "2", "--by", "bo", "--reason", "ready"]
-    assert run(consent) == 0
+    capsys.readouterr()
+    assert run([*consent, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"consumer": "billing", "file": BILLING}
     assert [one["rule"] for one in findings(capsys)] == ["contract/consented"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -36,7 +37,9 @@ def consent(
     from wingman_runtime.schemas.contract import Consent, made
 
     given = made(Consent, major=major, by=by, reason=reason, on=date.today())
-    contracts_of(common).agree(consumer, event, given)
+    contracts = contracts_of(common)
+    contracts.agree(consumer, event, given)
+    _say(common, contracts.root, consumer)
     note(f"{consumer} is ready for {event} {major}.x")
     return 0
 
@@ -62,6 +65,15 @@ def sign_off(
     from wingman_runtime.schemas.contract import SignOff, made
 
     signed = made(SignOff, event=event, path=path, until=until, by=by, reason=reason)
-    contracts_of(common).agree(consumer, event, signed)
+    contracts = contracts_of(common)
+    contracts.agree(consumer, event, signed)
+    _say(common, contracts.root, consumer)
     note(f"{path} of {event} may be gone for {consumer} after {until}")
     return 0
+
+
+def _say(common: Common, root: Path, consumer: str) -> None:
+    from wingman_runtime.schemas.contract import contract_file
+    from wingman_runtime.yamlfile import shown
+
+    common.out().fields({"consumer": consumer, "file": shown(contract_file(root, consumer))})

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from pydantic import Field, create_model, field_validator
+from pydantic import Field, FutureDate, NaiveDatetime, create_model, field_validator
 
 from wingman_runtime.contracts.event import EventModel
 from wingman_runtime.errors import ContractError, UsageError
 from wingman_runtime.schemas.contract import Consent, ConsumerContract, Read
 from wingman_runtime.schemas.describe import describe
 from wingman_runtime.schemas.finding import Weight
+from wingman_runtime.schemas.major import refusal
 from wingman_runtime.schemas.registry import Registry
 from wingman_runtime.schemas.release import check_sample, plan_release, write_release
 from wingman_runtime.schemas.samples import sample_of
@@ -367,6 +368,28 @@ def test_a_released_record_takes_no_further_sample(registry: Registry) -> None:
         plan_release([stand(registry, FIRST)], registry, {"OrderPlaced": [{"customer": "a", "total": 1}]})
 
 
+class Times(EventModel):
+    """Dates of all kinds."""
+
+    at: datetime
+    local: NaiveDatetime
+    day: date
+    code: str = Field(pattern=r"^[A-Z]{2}-\d{4}$")
+
+
+class Later(EventModel):
+    """What no past day fits."""
+
+    due: FutureDate
+
+
+@pytest.mark.parametrize("one", [Times, Later])
+def test_a_sample_is_one_that_the_class_reads(one: Model) -> None:
+    """Not only the schema's: times without a zone, and days to come, are found where they are asked for."""
+    record = describe(one)
+    assert sample_of(record.writer, lambda made: refusal(one, made, record.version) is None) != ()
+
+
 @pytest.mark.parametrize(
     "schema",
     [
@@ -383,6 +406,10 @@ def test_a_released_record_takes_no_further_sample(registry: Registry) -> None:
         {"type": "string", "format": "date-time"},
         {"allOf": [{"type": "object", "properties": {"a": {"const": 1}}}, {"required": ["a"]}]},
         {"type": "array", "maxItems": 0},
+        {"type": "string", "pattern": "^q{7}z$"},
+        {"type": "string", "pattern": "^(0+)+x$"},
+        {"$ref": "#/$defs/N", "$defs": {"N": {"type": "object", "required": list("abcdefgh"), "properties": {
+            name: {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/N"}]} for name in "abcdefgh"}}}},
         {},
     ],
 )  # fmt: skip
@@ -397,10 +424,14 @@ def test_samples_are_made_of_many_schemas(schema: dict[str, Any]) -> None:
 
 
 def test_where_nothing_can_be_made_nothing_is() -> None:
-    """A schema that admits nothing, or a pattern nobody guesses, gives no sample; a circle does not hang."""
+    """A schema that admits nothing, or asks for more than a sample is worth, gives none, and soon."""
     circle = {"$ref": "#/$defs/A", "$defs": {"A": {"$ref": "#/$defs/A"}}}
     deep = {"$ref": "#/$defs/A", "$defs": {"A": {"type": "object", "required": ["a"], "properties": {
         "a": {"$ref": "#/$defs/A"}}}}}  # fmt: skip
     nothing: dict[str, Any] = {"not": {}}
-    for schema in (nothing, {"type": "string", "pattern": "^q{7}z$"}, circle, deep):
+    many = {"type": "array", "minItems": 10_000, "items": {"type": "array", "minItems": 10_000}}
+    wide: dict[str, Any] = {"type": "object", "required": ["no"], "properties": {"no": False}}
+    for _ in range(9):
+        wide = {"anyOf": [wide, {"type": "array", "items": wide, "minItems": 1}]}
+    for schema in (nothing, circle, deep, many, wide):
         assert sample_of(schema) == ()

@@ -6,7 +6,6 @@ they are first asked for.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from wingman_runtime.yamlfile import shown, suggestion
 
 SCHEMAS_FOLDER = "config/schemas"
 WAIVERS_FILE = "config/schemas/waivers.yaml"
-_EVENT = re.compile(r"[A-Za-z]\w{0,99}", re.ASCII)
 _BESIDE = {Path(WAIVERS_FILE).name, "README.md"}
 
 
@@ -73,7 +71,7 @@ class Registry:
         """
         if event not in self._read:
             folder = self.folder(event)
-            files = _versions(folder) if _EVENT.fullmatch(event) and folder.is_dir() else {}
+            files = _versions(folder) if event.isidentifier() and folder.is_dir() else {}
             self._read[event] = tuple(read_record(files[version]) for version in sorted(files))
         return self._read[event]
 

@@ -16,7 +16,7 @@ from wingman_runtime.schemas.finding import SchemaFinding, Weight
 from wingman_runtime.schemas.major import refusal
 from wingman_runtime.schemas.record import SchemaRecord
 from wingman_runtime.schemas.registry import Registry
-from wingman_runtime.schemas.samples import sample_of
+from wingman_runtime.schemas.samples import admitted_by, sample_of
 from wingman_runtime.schemas.standing import UNRELEASED, Standing, Status, Subject
 
 
@@ -121,8 +121,8 @@ def check_sample(subject: Subject, sample: Any) -> None:
     problem = refusal(subject.model, sample, subject.record.version)
     if problem is not None:
         raise ContractError(f"no {subject.record.event}: {problem.message}", where=problem.where)
-    wrong = next(iter(validator_for(subject.record.writer).iter_errors(sample)), None)
-    if wrong is not None:
+    if not admitted_by(subject.record.writer)(sample):
+        wrong = next(iter(validator_for(subject.record.writer).iter_errors(sample)))
         path = "/" + "/".join(map(str, wrong.instance_path)) if wrong.instance_path else "$"
         hint = "a sample is what a producer sends: every field is there, nothing else"
         raise ContractError(f"no {subject.record.event}: {wrong.message}", where=path, hint=hint)
@@ -131,6 +131,4 @@ def check_sample(subject: Subject, sample: Any) -> None:
 def _made(subject: Subject) -> tuple[Any, ...]:
     """The sample the schema gives, if the class reads it."""
     record = subject.record
-    return tuple(
-        one for one in sample_of(record.writer) if refusal(subject.model, one, record.version) is None
-    )
+    return sample_of(record.writer, lambda made: refusal(subject.model, made, record.version) is None)

@@ -1,19 +1,23 @@
 """One document of a schema, always the same one: what upcasters and readers are tested on from the first day.
 
 A sample is made from the schema alone, fuller first (every field, one item in each list), then leaner (empty
-lists, null where it may be). Whoever has real documents stores these with `wingman schema release --sample`.
+lists, null where it may be), then with other dates. The work is bounded, whatever the schema asks for.
+Whoever has real documents stores these with `wingman schema release --sample`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from wingman_runtime.schemas.inclusion.language import Wanted, texts
+from wingman_runtime.schemas.inclusion.matcher import Matcher
 from wingman_runtime.schemas.record import Schema
 
 _DEPTH_LIMIT = 24
 _LENGTH_LIMIT = 10_000
+_WORK_LIMIT = 20_000
+"""Parts of the schema looked at for one document, retries included."""
 _FORMATS: Mapping[str, str] = {
     "date": "2026-01-31",
     "date-time": "2026-01-31T12:00:00Z",
@@ -30,7 +34,18 @@ _FORMATS: Mapping[str, str] = {
     "binary": "a",
     "base64url": "YQ==",
     "byte": "YQ==",
+    "uuid4": "00000000-0000-4000-8000-000000000001",
+    "ipvanyaddress": "192.0.2.1",
+    "ipv4network": "192.0.2.0/24",
+    "ipv6network": "2001:db8::/32",
+    "ipv4interface": "192.0.2.1/24",
+    "ipv6interface": "2001:db8::1/32",
+    "json-string": "{}",
 }
+_OTHERWISE: tuple[Mapping[str, str], ...] = (
+    {"date-time": "2026-01-31T12:00:00", "time": "12:00:00"},  # for those that take no time zone
+    {"date": "2199-01-31", "date-time": "2199-01-31T12:00:00Z"},  # for those that lie in the future
+)
 _GUESSES = (
     "text", "a", "A", "1", "0", "a1", "A1", "a-1", "ab", "abc", "ABC", "A-1", "AB-1", "1.0", "1.0.0", "EUR",
     "DE", "en", "2026-01-31", "+491234567", "ada@example.org", "https://example.org/", "sha256:" + "0" * 64,
@@ -38,24 +53,43 @@ _GUESSES = (
 )  # fmt: skip
 
 
-def sample_of(schema: Schema) -> tuple[Any, ...]:
+def sample_of(schema: Schema, reads: Callable[[Any], bool] | None = None) -> tuple[Any, ...]:
     """A document that ``schema`` admits.
 
-    Returns:
-        The document in a tuple of one, or an empty tuple when none was found: a pattern nobody guesses, a
-        schema that admits nothing.
-    """
-    from jsonschema_rs import validator_for
+    Args:
+        reads: what else it must pass; the class has rules that no schema shows.
 
-    checker = validator_for(schema, validate_formats=True)
-    for full in (True, False):
-        try:
-            made = _Maker(schema, full=full).make(schema, 0)
-        except (LookupError, RecursionError):
-            continue
-        if checker.is_valid(made):
-            return (made,)
+    Returns:
+        The document in a tuple of one, or an empty tuple when none was found: what a validator of the class
+        asks for, a schema that admits nothing.
+    """
+    admits = admitted_by(schema)
+    for formats in (_FORMATS, *({**_FORMATS, **other} for other in _OTHERWISE)):
+        for full in (True, False):
+            try:
+                made = _Maker(schema, full=full, formats=formats).make(schema, 0)
+            except (LookupError, RecursionError, _SpentError):
+                continue
+            if admits(made) and (reads is None or reads(made)):
+                return (made,)
     return ()
+
+
+def admitted_by(schema: Schema) -> Callable[[Any], bool]:
+    """Whether a document is one of the schema's; of a schema the validator cannot take, every one is.
+
+    Formats are the class's affair: it takes times without a zone, which RFC 3339 does not.
+    """
+    import jsonschema_rs
+
+    try:
+        return jsonschema_rs.validator_for(schema).is_valid
+    except (jsonschema_rs.ValidationError, ValueError):
+        return lambda _: True
+
+
+class _SpentError(Exception):
+    """The schema asks for more work than a sample is worth."""
 
 
 class _Maker:
@@ -63,20 +97,35 @@ class _Maker:
 
     Args:
         full: take the first alternative that is not null, and an item for each list.
+        formats: a text for each format.
     """
 
-    def __init__(self, root: Schema, *, full: bool) -> None:
+    def __init__(self, root: Schema, *, full: bool, formats: Mapping[str, str]) -> None:
         self.root = root
         self.full = full
+        self.formats = formats
+        self.matcher = Matcher()
+        self.within: list[str] = []
+        self.left = _WORK_LIMIT
+
+    def spend(self, work: int) -> None:
+        self.left -= work
+        if self.left < 0:
+            raise _SpentError
 
     def make(self, schema: Schema | bool, depth: int) -> Any:
-        if schema is True or depth > _DEPTH_LIMIT:
-            if schema is True:
-                return "text" if self.full else None
-            raise LookupError("too deep")
-        if schema is False:
+        self.spend(1)
+        if schema is True:
+            return "text" if self.full else None
+        if schema is False or depth > _DEPTH_LIMIT:
             raise LookupError("nothing is admitted")
-        schema = self.resolved(schema)
+        before = len(self.within)
+        try:
+            return self.made(self.resolved(schema), depth)
+        finally:
+            del self.within[before:]
+
+    def made(self, schema: Schema, depth: int) -> Any:
         if "const" in schema:
             return schema["const"]
         if schema.get("enum"):
@@ -114,6 +163,9 @@ class _Maker:
         raise LookupError("references in a circle")
 
     def target(self, reference: str) -> Schema:
+        if reference in self.within:  # not again inside itself: whoever can do without does
+            raise LookupError(reference)
+        self.within.append(reference)
         found: Any = self.root
         for part in reference.removeprefix("#").split("/")[1:]:
             found = found[part.replace("~1", "/").replace("~0", "~")]
@@ -143,7 +195,7 @@ class _Maker:
         if name in ("integer", "number"):
             return _number(schema, whole=name == "integer")
         if name == "string":
-            return _text(schema)
+            return self.text(schema)
         if name == "array":
             return self.array(schema, depth)
         return self.object(schema, depth)
@@ -187,6 +239,30 @@ class _Maker:
             made[str(key) if not index else f"{key}{index}"] = self.make(extra, depth + 1)
         return made
 
+    def text(self, schema: Schema) -> str:
+        least, most = int(schema.get("minLength", 0)), schema.get("maxLength")
+        if least > _LENGTH_LIMIT:
+            raise LookupError("too long")
+        pattern = schema.get("pattern")
+        for one in self.texts(schema, least, most):
+            self.spend(1)
+            fits = len(one) >= least and (most is None or len(one) <= most)
+            if fits and (pattern is None or self.matcher.matches(pattern, one) is not False):
+                return one
+        raise LookupError("no text")
+
+    def texts(self, schema: Schema, least: int, most: int | None) -> Iterator[str]:
+        if schema.get("format") in self.formats:
+            yield self.formats[schema["format"]]
+            return
+        if "pattern" in schema:
+            yield from texts([Wanted(schema["pattern"], True)], [], least, most, self.spend)[0]
+        for guess in _GUESSES:
+            yield guess
+            yield guess[:most]
+            yield guess + guess[-1] * (least - len(guess))
+        yield ""
+
 
 def _number(schema: Schema, *, whole: bool) -> int | float:
     low, high = schema.get("minimum"), schema.get("maximum")
@@ -207,36 +283,6 @@ def _number(schema: Schema, *, whole: bool) -> int | float:
         if fits and (above is None or one > above) and (below is None or one < below):
             return one
     raise LookupError("no number")
-
-
-def _text(schema: Schema) -> str:
-    least, most = int(schema.get("minLength", 0)), schema.get("maxLength")
-    if least > _LENGTH_LIMIT:
-        raise LookupError("too long")
-    for one in _texts(schema, least, most):
-        if len(one) >= least and (most is None or len(one) <= most) and _matches(schema.get("pattern"), one):
-            return one
-    raise LookupError("no text")
-
-
-def _texts(schema: Schema, least: int, most: int | None) -> Iterator[str]:
-    if schema.get("format") in _FORMATS:
-        yield _FORMATS[schema["format"]]
-        return
-    for guess in _GUESSES:
-        yield guess
-        yield guess[:most]
-        yield guess + guess[-1] * (least - len(guess))
-    yield ""
-
-
-def _matches(pattern: str | None, text: str) -> bool:
-    if pattern is None:
-        return True
-    try:
-        return re.search(pattern, text) is not None
-    except re.error:
-        return False
 
 
 def _another(value: Any, number: int) -> Any:

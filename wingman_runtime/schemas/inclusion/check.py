@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import jsonschema_rs
+import orjson
 
 from wingman_runtime.errors import ContractError
 from wingman_runtime.schemas.inclusion import formula as f
@@ -21,14 +22,14 @@ from wingman_runtime.schemas.inclusion.document import Document
 from wingman_runtime.schemas.inclusion.formula import Arena
 from wingman_runtime.schemas.inclusion.oracle import Oracle
 from wingman_runtime.schemas.inclusion.search import Search, TooMuchWorkError
-from wingman_runtime.schemas.inclusion.values import depth_of
+from wingman_runtime.schemas.inclusion.values import deeper_than
 from wingman_runtime.schemas.verdict import Gap, Verdict
 
 Schema: TypeAlias = dict[str, Any] | bool
 
 BUDGET = 60_000
 """Steps one comparison may take; some ten microseconds each."""
-DEEPEST = 120
+DEEPEST = 250
 _MOST_GAPS = 12
 _MOST_WITNESSES = 100
 
@@ -58,13 +59,12 @@ def accepts(reader: Schema, writer: Schema, *, formats: bool = False, budget: in
             raise ContractError(
                 f"the {whose}'s schema is a {type(schema).__name__}, neither object nor boolean"
             )
-    if reader is writer:
-        _refuse_malformed("reader", reader)
-        return Verdict()
-    if max(depth_of(reader, DEEPEST + 1), depth_of(writer, DEEPEST + 1)) > DEEPEST:
+    if _too_deep(reader) or _too_deep(writer):
         return _unknown("work", f"a schema nests deeper than {DEEPEST} levels")
     _refuse_malformed("reader", reader)
     _refuse_malformed("writer", writer)
+    if reader is writer:
+        return Verdict()
     verdict = _compare(reader, writer, formats=formats, budget=budget)
     return Verdict() if verdict.gaps and _same(reader, writer) else verdict
 
@@ -108,7 +108,19 @@ def _unknown(rule: str, reason: str) -> Verdict:
 
 def _same(reader: Schema, writer: Schema) -> bool:
     """Whether both are the same text, so that what cannot be followed is the same in both."""
-    return json.dumps(reader, sort_keys=True, default=str) == json.dumps(writer, sort_keys=True, default=str)
+    try:
+        return json.dumps(reader, sort_keys=True) == json.dumps(writer, sort_keys=True)
+    except (RecursionError, TypeError):
+        return False
+
+
+def _too_deep(schema: Schema) -> bool:
+    """Whether a schema nests so deep that the validator could run out of stack."""
+    try:
+        orjson.dumps(schema)
+    except TypeError:  # too deep by its own limit, or a number too large for it
+        return isinstance(schema, dict) and deeper_than(schema, DEEPEST)
+    return False
 
 
 def _beyond_reach(schema: Any) -> bool:
@@ -140,5 +152,5 @@ def _refuse_malformed(whose: str, schema: Schema) -> None:
             hint="mend the schema there; https://json-schema.org tells what each keyword takes",
         ) from error
     except ValueError:
-        # A number or text that the validator cannot hold; the comparison says so where it matters.
+        # Too deep, or a text the validator cannot hold; the comparison says so where it matters.
         return

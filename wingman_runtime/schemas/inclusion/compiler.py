@@ -41,6 +41,13 @@ _WORDS_OF_2020 = frozenset(
 _WORDS_OF_07 = frozenset(("additionalItems",))
 
 
+_MOST_WORDS = 8
+_ROOTED = frozenset(
+    ("$ref", "$dynamicRef", "$id", "$schema", "$anchor", "$dynamicAnchor", "const", "default")
+)
+"""What keeps a plain schema from being recognised by its words: where it stands, or 1 for true."""
+
+
 class Compiler:
     """Makes the formula of a document, following its references once each.
 
@@ -73,7 +80,6 @@ class Compiler:
             if made is None:
                 made = self._refs.setdefault(name, self.arena.ref((self.document.number, name)))
             return made
-        self._spend(1)
         self._made[name] = None
         made = self._whole(place, schema)
         if name in self._refs:
@@ -84,7 +90,16 @@ class Compiler:
         return made
 
     def _inner(self, place: Place, schema: Any) -> Formula:
-        return self._of(self.document.enter(place, schema))
+        if not isinstance(schema, dict) or len(schema) > _MOST_WORDS or not _ROOTED.isdisjoint(schema):
+            return self._of(self.document.enter(place, schema))
+        try:
+            name = self.document.old, *schema.items()
+            known = self.arena.plain.get(name)
+        except TypeError:  # it holds an object or an array
+            return self._of(self.document.enter(place, schema))
+        if known is None:
+            known = self.arena.plain[name] = self._of(self.document.enter(place, schema))
+        return known
 
     def _whole(self, place: Place, schema: dict[str, Any]) -> Formula:
         old = self.document.old
@@ -96,11 +111,11 @@ class Compiler:
             return self._reference(place, schema["$ref"])
         parts: list[Formula] = []
         skipped = _WORDS_OF_2020 if old else _WORDS_OF_07
+        self._spend(len(schema))
         for word, value in schema.items():
             handler = _HANDLERS.get(word)
             if handler is None or word in skipped:
                 continue
-            self._spend(1)
             try:
                 part = handler(self, place, value)
             except BeyondReachError:

@@ -77,10 +77,11 @@ class Formula:
 
 
 class Arena:
-    """All formulas of one comparison, each kept once."""
+    """All formulas of one comparison, each kept once; ``plain`` holds those of schemas seen before."""
 
     def __init__(self) -> None:
         self.all: list[Formula] = []
+        self.plain: dict[Hashable, Formula] = {}
         self._known: dict[Hashable, Formula] = {}
         self.true = self._make(AND, None, (), ANY, 0)
         self.false = self._make(OR, None, (), 0, ANY)

@@ -93,16 +93,16 @@ def key_of(value: Any) -> Hashable:
     raise BeyondReachError(type(value).__name__)
 
 
-def depth_of(value: Any, limit: int) -> int:
-    """How deep the value nests, counted to ``limit`` at most and without recursion."""
-    depth, level = 0, [value]
-    while level and depth < limit:
-        depth += 1
+def deeper_than(value: Any, limit: int) -> bool:
+    """Whether the value nests deeper, found without recursion."""
+    level = [value]
+    for _ in range(limit):
         level = [
             inner
             for item in level
-            if isinstance(item, dict | list)
             for inner in (item.values() if isinstance(item, dict) else item)
             if isinstance(inner, dict | list)
         ]
-    return depth
+        if not level:
+            return False
+    return True

@@ -131,7 +131,7 @@ class SchemaBook:
         except ContractError as problem:
             raise AgentCodeError(problem.message, where=problem.where, hint=problem.hint) from None
         consumers = sorted(one.name for one in self.agents.values() if event in one.manifest.consumes)
-        return Subject(model, record, tuple(lint(model)), tuple(consumers), event in SHIPPED)
+        return Subject(model, record, tuple(lint(model, record)), tuple(consumers), event in SHIPPED)
 
     def _classless(self) -> Iterator[SchemaFinding]:
         """Events that were released and that no class stands for: nobody could read what lies in streams."""

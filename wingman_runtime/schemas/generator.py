@@ -64,6 +64,9 @@ class SchemaGenerator(GenerateJsonSchema):
         }
         self._settings: list[Mapping[str, Any]] = [{}]
 
+    def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:
+        return value  # the canonical form is sorted in the end
+
     @property
     def writes(self) -> bool:
         return self.mode == "serialization"

@@ -18,18 +18,23 @@ from wingman_runtime.schemas.fields import nodes_of
 from wingman_runtime.schemas.finding import Direction, SchemaFinding, Weight
 from wingman_runtime.schemas.generator import NON_FINITE, UNREAD
 from wingman_runtime.schemas.place import place_in
-from wingman_runtime.schemas.record import Schema
+from wingman_runtime.schemas.record import Schema, SchemaRecord
 
 
-def lint(model: type[EventModel]) -> list[SchemaFinding]:
+def lint(model: type[EventModel], record: SchemaRecord | None = None) -> list[SchemaFinding]:
     """Findings about the model alone, released or not; each once, however often its place is met.
+
+    Args:
+        record: what `describe` says of the model, where that is known already.
 
     Raises:
         ContractError: a field has no JSON Schema.
     """
-    raw, reader = raw_schema(model, writes=True), reader_schema(model)
+    raw = raw_schema(model, writes=True)
+    reader = record.reader if record else reader_schema(model)
+    writer = record.writer if record else writer_schema(model)
     found: dict[tuple[str, str], SchemaFinding] = {}
-    for one in (*_written(model, raw), *_defaults(model, reader), *_own(model, reader)):
+    for one in (*_written(model, raw), *_defaults(model, reader), *_own(model, reader, writer)):
         found.setdefault((one.rule, one.path), one)
     return list(found.values())
 
@@ -99,9 +104,9 @@ def _defaults(model: type[EventModel], reader: Schema) -> Iterator[SchemaFinding
             )
 
 
-def _own(model: type[EventModel], reader: Schema) -> Iterator[SchemaFinding]:
+def _own(model: type[EventModel], reader: Schema, writer: Schema) -> Iterator[SchemaFinding]:
     """A model must read what it writes."""
-    for gap in included(reader, writer_schema(model)).gaps:
+    for gap in included(reader, writer).gaps:
         proven = gap.confirmed
         yield _finding(
             model,

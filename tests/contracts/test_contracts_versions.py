@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import orjson
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from wingman_runtime.contracts.event import Event, EventCatalog, EventModel, dataschema_of, envelope_of
 from wingman_runtime.contracts.events import BranchesJoined, RequestFailed
@@ -301,3 +301,18 @@ def test_the_inputs_of_a_join_are_read_by_their_versions() -> None:
     assert [order.reference for order in joined(branches(*inputs), OrderPlaced)] == ["a", "b"]
     with pytest.raises(NewerSchemaError):
         joined(branches(*inputs, sent("4.0.0", {})), OrderPlaced)
+
+
+def test_an_event_with_a_computed_field_is_read_again() -> None:
+    """What its producer computed is passed over, in its own version as well."""
+
+    class Summed(EventModel):
+        parts: tuple[int, ...]
+
+        @computed_field  # type: ignore[prop-decorator]
+        @property
+        def total(self) -> int:
+            return sum(self.parts)
+
+    read_again = read(sent("1.0.0", {"parts": [1, 2], "total": 3}, "Summed"), Summed)
+    assert read_again == Summed(parts=(1, 2))

@@ -9,7 +9,7 @@ import uuid
 from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_field
 
 from wingman_runtime.client.envelope import letter_of, work_of
 from wingman_runtime.contracts.event import EventModel
@@ -93,6 +93,32 @@ def test_whatever_json_can_carry_is_written() -> None:
     body, read = written(Rich())
     assert read == Rich()
     assert Rich.model_validate_json(body) == Rich()
+
+
+class Priced(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    cents: int
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def euros(self) -> float:
+        return self.cents / 100
+
+
+class Sold(EventModel):
+    items: tuple[Priced | None, ...] = ()
+
+
+def test_computed_fields_are_written_and_passed_over() -> None:
+    """They are in the JSON for whoever reads it, at any depth, and no reader of the model takes them."""
+    sold = Sold(items=(Priced(cents=150), None))
+    body, read = written(sold)
+    assert body == b'{"items":[{"cents":150,"euros":1.5},null]}'
+    assert read == sold
+    half: Any = 0.5
+    with pytest.raises(ContractError) as refused:
+        written(Sold(items=(Priced.model_construct(cents=half), None)))
+    assert refused.value.where == "items.0.cents"
 
 
 class Channel(OpenEnum):

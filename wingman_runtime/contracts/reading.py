@@ -15,11 +15,12 @@ Source: semantic versioning of event schemas (Young, Versioning in an Event Sour
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
+from wingman_runtime.contracts.computed import passing_over
 from wingman_runtime.contracts.located import located
 from wingman_runtime.contracts.projection import projected
 from wingman_runtime.contracts.version import Version
@@ -93,7 +94,7 @@ class EventReader:
         self.dataschema = f"{URN}{self.event_type}:{self.version}"
         self._upcasts = model.upcasts or whole.upcasts
         self._unknown = model.unknown_variant if _says(model, "unknown_variant") else whole.unknown_variant
-        self._projects = bool(projected(model))
+        self._extra: Literal["ignore"] | None = "ignore" if projected(model) else passing_over(model)
 
     def read(self, body: bytes | str) -> Event[Any]:
         """The event, of whatever version.
@@ -104,7 +105,7 @@ class EventReader:
             ContractError: it is malformed, or cannot be brought to this version; ``where`` is the path.
         """
         try:
-            event = self.envelope.model_validate_json(body, extra="ignore" if self._projects else None)
+            event = self.envelope.model_validate_json(body, extra=self._extra)
         except ValidationError as error:
             return self._other(body, error)
         if event.dataschema == self.dataschema and event.type == self.event_type:
@@ -181,7 +182,7 @@ class EventReader:
         except Exception as error:
             raise ContractError(f"{told}: it is not JSON: {error}", where="data") from error
         try:
-            return self.envelope.model_validate_json(body)
+            return self.envelope.model_validate_json(body, extra=self._extra)
         except ValidationError as error:
             # An upcaster may leave alone what a later minor of its major added; it may not make up names.
             strange = [one["loc"] for one in error.errors() if one["type"] == "extra_forbidden"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import ValidationError
 
+from wingman_runtime.contracts.computed import passing_over
 from wingman_runtime.contracts.located import located
 
 if TYPE_CHECKING:
@@ -35,14 +36,17 @@ def written(data: ModelT) -> tuple[bytes, ModelT]:
     """
     kind = type(data)
     # What does not fit is told below, as an error.
+    extra = passing_over(kind)
     body = kind.__pydantic_serializer__.to_json(data, by_alias=True, warnings=False)
     try:
-        return body, kind.__pydantic_validator__.validate_json(body, strict=True, context=WRITING)
+        return body, kind.__pydantic_validator__.validate_json(
+            body, strict=True, extra=extra, context=WRITING
+        )
     except ValidationError as error:
         strict = error
     # A validator of a project's own may take only what strict rules refuse: the same must come back.
     try:
-        again: ModelT = kind.__pydantic_validator__.validate_json(body, context=WRITING)
+        again: ModelT = kind.__pydantic_validator__.validate_json(body, extra=extra, context=WRITING)
         if again == data:
             return body, again
     except ValidationError as error:

@@ -14,10 +14,11 @@ import hashlib
 import json
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import TypeGuard
 
 from pydantic import BaseModel, ValidationError
 
@@ -159,7 +160,7 @@ def _field(name: str, line: ast.AnnAssign, text: str) -> FieldText:
     return FieldText(
         name,
         said(line.annotation),
-        said(line.value),
+        _named_default(line.value, said),
         " | ".join(said(part) for part in _certain(line.annotation)),
         _without_default(line.value, said),
         frozenset(_names((line.annotation, line.value))),
@@ -180,11 +181,22 @@ def _certain(annotation: ast.expr) -> list[ast.expr]:
     return [annotation]
 
 
-def _without_default(value: ast.expr | None, said: object) -> str:
+def _named_default(value: ast.expr | None, said: Callable[[ast.AST | None], str]) -> str:
+    """What stands behind ``=``; ``Field(None, …)`` as ``Field(default=None, …)``."""
+    if not (_is_field(value) and value.args):
+        return said(value)
+    kept = [f"{one.arg}={said(one.value)}" for one in value.keywords]
+    return f"{said(value.func)}({', '.join([f'default={said(value.args[0])}', *kept])})"
+
+
+def _is_field(value: ast.expr | None) -> TypeGuard[ast.Call]:
+    return isinstance(value, ast.Call) and ast.unparse(value.func).rpartition(".")[2] == "Field"
+
+
+def _without_default(value: ast.expr | None, said: Callable[[ast.AST | None], str]) -> str:
     """What stands behind ``=`` of a field that must be there: the rest of a ``Field(…)``, or nothing."""
-    if not (isinstance(value, ast.Call) and ast.unparse(value.func).rpartition(".")[2] == "Field"):
+    if not _is_field(value):
         return ""
-    assert callable(said)
     kept = [
         f"{one.arg}={said(one.value)}"
         for one in value.keywords

@@ -217,7 +217,8 @@ def _work(life: Life, agent: str) -> str:
         ]
         parts.append("\n".join(lines))
         names += [one.name for one in (*life.into(state), *life.out_of(state))]
-    wanted += ["from . import moves"] + [f"from .moves import {name}" for name in dict.fromkeys(names)]
+    wanted += ["from . import moves"] if any("return moves." in part for part in parts) else []
+    wanted += [f"from .moves import {name}" for name in dict.fromkeys(names)]
     doc = f'"""{agent}: what it decides.\n\n{BY_HAND}\n"""'
     return f"{doc}\n\n{imports(wanted)}\n\n\n" + "\n\n\n".join(parts) + "\n"
 
@@ -243,6 +244,18 @@ def _expression(life: Life, value: Any) -> tuple[str, list[str]]:
         return repr(value), []
     if isinstance(value, Decimal):
         return f'Decimal("{value}")', ["from decimal import Decimal"]
+    if type(value) in (list, tuple):
+        parts = [_expression(life, one) for one in value]
+        if all(text for text, _ in parts):
+            texts = ", ".join(text for text, _ in parts)
+            inside = (
+                f"[{texts}]"
+                if isinstance(value, list)
+                else f"({texts},)"
+                if len(parts) == 1
+                else f"({texts})"
+            )
+            return inside, [need for _, needs in parts for need in needs]
     if isinstance(value, datetime | date):
         return f"{kind}.fromisoformat({quoted(value.isoformat())})", [f"from datetime import {kind}"]
     return "", []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from wingman_runtime.contracts.contract import Primitive
@@ -9,7 +10,7 @@ from wingman_runtime.generate.life import EventField, Life, LifeEvent
 from wingman_runtime.generate.text import WIDTH, Draft, generated, imports, quoted, used
 
 NOTHING_DONE = "nothing was applied, so there is nothing to undo"
-_NOQA = "# ruff: noqa: TID252 - an event has one home, and other agents import it from there\n"
+_MUTABLE = r"^    \w+: .* = (\[|\{)"
 
 
 def event_files(life: Life) -> list[Draft]:
@@ -34,8 +35,13 @@ def home_module(life: Life, agent: str, names: Iterable[str]) -> list[str]:
 
 
 def with_noqa(text: str) -> str:
-    """Parent-relative imports are how agents share events; a linter may be told so."""
-    return (_NOQA if "from .." in text else "") + text
+    """What a linter may be told: agents share events by parent-relative imports; pydantic copies defaults."""
+    rules = [
+        rule
+        for rule, sign in (("RUF012", _MUTABLE), ("TID252", r"^from \.\."))
+        if re.search(sign, text, re.M)
+    ]
+    return (f"# ruff: noqa: {', '.join(rules)} - generated\n" if rules else "") + text
 
 
 def _events_file(life: Life, agent: str) -> Draft:
@@ -90,28 +96,29 @@ def _contract(written: tuple[str, tuple[Primitive, ...], str, str, str]) -> str:
     return "\n".join(
         (
             "    contract = EventContract(",
-            f"        purpose={_long(purpose)},",
+            _long("purpose", purpose),
             f"        primitives=({named}),",
-            f"        failure={_long(failure)},",
-            f"        rollback={_long(rollback)},",
-            f"        audit={_long(audit)},",
+            _long("failure", failure),
+            _long("rollback", rollback),
+            _long("audit", audit),
             "    )",
         )
     )
 
 
-def _long(text: str) -> str:
-    """A text of any length, as the formatter leaves it."""
-    if len(quoted(text)) <= WIDTH - 25:
-        return quoted(text)
-    lines, line = [], ""
+def _long(name: str, text: str) -> str:
+    """An argument with a text of any length, as the formatter leaves it."""
+    line = f"        {name}={quoted(text)},"
+    if len(line) <= WIDTH:
+        return line
+    lines, part = [], ""
     for word in text.split(" "):
-        if len(line) + len(word) > WIDTH - 40:
-            lines.append(line)
-            line = ""
-        line += word + " "
-    lines.append(line.rstrip())
-    return "(\n" + "".join(f"            {quoted(one)}\n" for one in lines) + "        )"
+        if len(part) + len(word) > WIDTH - 20:
+            lines.append(part)
+            part = ""
+        part += word + " "
+    parts = "".join(f"            {quoted(one)}\n" for one in [*lines, part.rstrip()])
+    return f"        {name}=(\n{parts}        ),"
 
 
 def _written(life: Life, event: LifeEvent) -> tuple[str, tuple[Primitive, ...], str, str, str]:

@@ -16,8 +16,12 @@ from pydantic import AliasChoices, BaseModel, Field, ValidationError, create_mod
 
 from wingman_runtime.contracts.event import EventModel
 from wingman_runtime.contracts.openenum import OpenEnum
+from wingman_runtime.contracts.version import Bump
 from wingman_runtime.schemas.blame import included
+from wingman_runtime.schemas.change import compare
 from wingman_runtime.schemas.derive import reader_schema, writer_schema
+from wingman_runtime.schemas.describe import describe
+from wingman_runtime.schemas.finding import Direction, Weight
 
 
 class Colour(StrEnum):
@@ -135,7 +139,7 @@ def pairs(draw: st.DrawFn) -> tuple[Any, Any, Any]:
 EXPLAINED: tuple[str, ...] = ()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(pairs())
 def test_where_the_check_says_compatible_real_documents_are_read(made: tuple[Any, Any, Any]) -> None:
     """And what is really written fits the writer's schema, whatever the reader says of it."""
@@ -155,7 +159,7 @@ def test_where_the_check_says_compatible_real_documents_are_read(made: tuple[Any
             assert any(known in refused for known in EXPLAINED), (written, read, text, refused)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(pairs())
 def test_a_model_reads_what_it_writes(made: tuple[Any, Any, Any]) -> None:
     """By its schemas and in fact."""
@@ -165,7 +169,7 @@ def test_a_model_reads_what_it_writes(made: tuple[Any, Any, Any]) -> None:
     assert again.model_dump_json(by_alias=True) == instance.model_dump_json(by_alias=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(pairs(), st.sampled_from(["drop", "null", "text", "number", "extra"]))
 def test_what_a_readers_schema_admits_the_reader_reads(made: tuple[Any, Any, Any], how: str) -> None:
     """Documents near to real ones: a field dropped, replaced or added."""
@@ -180,3 +184,27 @@ def test_what_a_readers_schema_admits_the_reader_reads(made: tuple[Any, Any, Any
     schema = reader_schema(writer)
     if jsonschema_rs.Draft202012Validator(schema, validate_formats=True).is_valid(document):
         writer.model_validate_json(json.dumps(document), extra="ignore")
+
+
+@settings(max_examples=40, deadline=None)
+@given(pairs())
+def test_findings_agree_with_the_check(made: tuple[Any, Any, Any]) -> None:
+    """A direction has a breaking finding exactly where the check refuses it; each says what to do."""
+    old, new = describe(made[0]), describe(made[1])
+    change = compare(old, new)
+    directions = {
+        Direction.BACKWARD: included(new.reader, old.writer),
+        Direction.FORWARD: included(old.reader, new.writer),
+    }
+    for direction, verdict in directions.items():
+        found = [one for one in change.findings if one.direction is direction]
+        assert bool(found) != verdict.compatible, (found, verdict)
+        for one in found:
+            assert one.weight is Weight.BREAKING
+            assert one.remedy
+            assert one.act
+            assert one.witness is not None or one.reason or verdict.gaps
+    broken = not all(one.compatible for one in directions.values())
+    unchanged = (old.writer, old.reader) == (new.writer, new.reader)
+    assert change.bump is (Bump.MAJOR if broken else Bump.NONE if unchanged else Bump.MINOR)
+    assert compare(old, old).bump is Bump.NONE

@@ -86,8 +86,8 @@ class Blame:
             return
         guilty = self._guilty(found)
         for same in _alike([one for one, _ in guilty]):
-            shown = next(answer for one, answer in guilty if one is same[0])
-            yield self._finding(same, shown)
+            answer = next(answer for one, answer in guilty if one is same[0])
+            yield self._finding(same, answer)
         for gap in self.verdict.gaps:
             if not any(_related(one.path, gap.path) for one, _ in guilty):
                 yield self._gap(gap)
@@ -130,7 +130,8 @@ class Blame:
         places = [other.path or "the top" for other in same[1:]]
         also = f"; also at {', '.join(places[:6])}" if places else ""
         also += f" and {len(places) - 6} places more" if len(places) > 6 else ""
-        witness = next((gap.witness for gap in self.verdict.gaps if _shows(gap, one.path)), None)
+        shown = (gap for other in same for gap in self.verdict.gaps if _shows(gap, other.path))
+        witness = next((gap.witness for gap in shown), None)
         unproven = verdict.answer is Answer.UNKNOWN and witness is None
         return SchemaFinding(
             rule=rule_id(one.rule),
@@ -224,7 +225,7 @@ def _alike(found: Sequence[Difference]) -> list[list[Difference]]:
         name = one.path.rpartition("/")[2]
         key = (one.rule, name, one.said, text_of(one.old), text_of(one.new))
         groups.setdefault(key, []).append(one)
-    return list(groups.values())
+    return [sorted(same, key=lambda one: (one.path.count("/"), one.path)) for same in groups.values()]
 
 
 def _related(path: str, other: str) -> bool:

@@ -2,6 +2,7 @@
 'use strict';
 (function (W) {
   const { h } = W;
+  const MOST_WHOLE = 5000; // past it a browser stands still for a minute, and nobody reads what it draws
   let turn = 0;
 
   W.start = function start() {
@@ -169,7 +170,8 @@
     if (nodes.length <= 400) { paint(); return; }
     view.replaceChildren(h('div', { class: 'overview' }, h('div', { class: 'empty' }, h('h1', { tabindex: '-1', text: W.count(nodes.length, 'node', 'nodes') + ' at once' }),
       h('p', { text: 'A picture of so many is hard to read, and takes a while to draw. A filter on the left makes it smaller; the neighbourhood of one node says more.' }),
-      h('p', {}, h('button', { id: 'draw-all', onclick: paint, text: 'Draw it anyway' }), ' ', h('a', { href: '#/list' + W.query(state.filters), text: 'See them as a table' })))));
+      nodes.length > MOST_WHOLE ? h('p', { text: 'More than ' + MOST_WHOLE.toLocaleString('en') + ' are not drawn: choose a domain, an owner or a flow first.' }) : null,
+      h('p', {}, nodes.length > MOST_WHOLE ? null : h('button', { id: 'draw-all', onclick: paint, text: 'Draw it anyway' }), ' ', h('a', { href: '#/list' + W.query(state.filters), text: 'See them as a table' })))));
   }
 
   const missing = (what) => h('div', { class: 'overview' }, h('div', { class: 'empty' }, h('h1', { tabindex: '-1', text: 'There is no ' + what }),

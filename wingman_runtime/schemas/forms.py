@@ -119,8 +119,6 @@ def simplified(node: dict[str, Any]) -> Form:
     if isinstance(form.get("required"), list):
         form["required"] = sorted(set(form["required"]))
     _tuple(form)
-    if form.get("uniqueItems") and isinstance(form.get("default"), list):
-        form["default"] = sorted(form["default"], key=text_of)
     _any(form)
     if form.get("enum") == [] or form.get("anyOf") == []:
         return False
@@ -130,11 +128,31 @@ def simplified(node: dict[str, Any]) -> Form:
             form["allOf"] = [*form.get("allOf", []), *branches]
         else:
             form["oneOf"] = sorted(branches, key=text_of)
-    if "allOf" not in form:
-        return form
-    whole = _all(form)
-    # What was merged may be said more shortly.
-    return whole if isinstance(whole, bool) or whole == form else simplified(whole)
+    if "allOf" in form:
+        whole = _all(form)
+        if isinstance(whole, bool) or whole != form:
+            # What was merged may be said more shortly.
+            return whole if isinstance(whole, bool) else simplified(whole)
+        form = whole
+    if isinstance(form.get("default"), list | dict):
+        form["default"] = _in_order(form["default"], form)
+    return form
+
+
+def _in_order(value: Any, form: Any) -> Any:
+    """A default in which sets have one order: theirs changes from run to run."""
+    if not isinstance(form, dict):
+        return value
+    for key in ("anyOf", "oneOf", "allOf"):
+        for one in form.get(key, ()):
+            value = _in_order(value, one)
+    if isinstance(value, list) and form.get("type") == "array":
+        items = [_in_order(one, form.get("items")) for one in value]
+        return sorted(items, key=text_of) if form.get("uniqueItems") else items
+    if isinstance(value, dict) and form.get("type") == "object":
+        named, rest = form.get("properties", {}), form.get("additionalProperties")
+        return {name: _in_order(one, named.get(name, rest)) for name, one in value.items()}
+    return value
 
 
 def _split_types(form: dict[str, Any]) -> Form | None:

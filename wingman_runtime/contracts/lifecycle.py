@@ -40,6 +40,7 @@ class Move:
         retry: attempts of the step; left out: the project's setting.
         timeout: seconds for one attempt; left out: the project's setting.
         seen_by: agents that get the event as well, to look on.
+        upcasts: those of this event, in the place of the lifecycle's: where its majors count otherwise.
         purpose, failure, rollback, audit, primitives: the written half of the event's ten-field contract;
             what is left out is derived.
     """
@@ -53,6 +54,7 @@ class Move:
     retry: RetryPolicy | None = None
     timeout: float | None = None
     seen_by: tuple[str, ...] = ()
+    upcasts: Mapping[int, Upcast] | None = None
     purpose: str = ""
     failure: str = ""
     rollback: str = ""
@@ -96,6 +98,11 @@ class Lifecycle:
     def __post_init__(self) -> None:
         object.__setattr__(self, "line", _line())
 
+    def upcasts_for(self, event: str) -> Mapping[int, Upcast]:
+        """Those of one event: its move's own, else the lifecycle's."""
+        own = (move.upcasts for move in self.moves if move.event == event and move.upcasts is not None)
+        return next(own, self.upcasts)
+
 
 @dataclass(frozen=True, slots=True)
 class Entity:
@@ -138,7 +145,8 @@ def renamed(**names: str) -> Upcast:
     return upcast
 
 
-def upcasts_of(model: type, major: int) -> dict[int, Upcast]:
-    """The upcasts of an entity's lifecycle that an event of this major version needs."""
+def upcasts_of(model: type, event: str, major: int) -> dict[int, Upcast]:
+    """The upcasts that an event of an entity's lifecycle needs at this major version."""
     found = entity_of(model)
-    return {key: one for key, one in (found.lifecycle.upcasts if found else {}).items() if key < major}
+    known = found.lifecycle.upcasts_for(event) if found else {}
+    return {key: one for key, one in known.items() if key < major}

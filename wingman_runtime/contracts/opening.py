@@ -36,7 +36,8 @@ def opened(event: Event[UserRequestReceived], model: type[DataT]) -> DataT:
         # The letter around it is of any release: whoever takes it up next may be the one that reads this.
         raise NewerSchemaError(newer.message, version=newer.version, needs="0.0.0") from newer
     except ContractError as error:
-        raise ContractError(error.message, where=(error.where or "").removeprefix("data.")) from None
+        where = VERSION_PARAM if error.where == "dataschema" else (error.where or "").removeprefix("data.")
+        raise ContractError(error.message, where=where or "params") from None
     return read
 
 

@@ -91,7 +91,7 @@ def _upcasts_lacking(lives: tuple[Life, ...]) -> Iterator[Lack]:
         lacking: dict[int, list[str]] = {}
         for event in life.events:
             for major in range(1, int(life.version(event).partition(".")[0])):
-                if major not in life.entity.lifecycle.upcasts:
+                if major not in life.entity.lifecycle.upcasts_for(event):
                     lacking.setdefault(major, []).append(event)
         for major, events in lacking.items():
             yield Lack(

@@ -78,8 +78,8 @@ def _class(life: Life, event: LifeEvent) -> str:
     lines.append("")
     lines.append(f'    schema_version: ClassVar[str] = "{version}"')
     major = int(version.partition(".")[0])
-    if any(key < major for key in life.entity.lifecycle.upcasts):
-        lines.append(f"    upcasts = LIFECYCLE, {major})")
+    if any(key < major for key in life.entity.lifecycle.upcasts_for(event.name)):
+        lines.append(f'    upcasts = LIFECYCLE, "{event.name}", {major})')
     lines.append(_contract(_written(life, event)))
     return "\n".join(lines)
 

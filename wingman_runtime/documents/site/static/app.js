@@ -139,7 +139,7 @@
     W.canvas.show(found);
     for (const button of document.querySelectorAll('[data-depth]')) button.setAttribute('aria-pressed', String(Number(button.dataset.depth) === state.depth));
     const left = found.left ? ', the nearest ' + found.nodes.length + ' drawn' : '';
-    document.getElementById('drawn').textContent = W.count(found.nodes.length + found.left - 1, 'neighbour', 'neighbours') + ' within ' + W.count(state.depth, 'step', 'steps') + left;
+    document.getElementById('drawn').textContent = W.count(found.nodes.length + found.left - 1, 'neighbour', 'neighbours') + left;
   }
 
   function tools(state) {

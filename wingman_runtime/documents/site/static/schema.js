@@ -64,7 +64,7 @@
   // A column that says nothing anywhere is left out.
   W.fieldTable = function fieldTable(caption, rows) {
     const columns = [
-      ['field', (row) => h('code', { text: row.name })], ['type', (row) => h('span', { class: 'type', text: row.type + (row.default ? ' = ' + row.default : '') })],
+      ['field', (row) => h('code', {}, row.name.split('.').map((part, at) => [at ? ['.', h('wbr')] : '', part]))], ['type', (row) => h('span', { class: 'type', text: row.type + (row.default ? ' = ' + row.default : '') })],
       ['required', (row) => (row.required ? 'yes' : 'no')],
       ['since', (row) => row.since, 1], ['about', (row) => row.about, 1],
     ].filter((one) => !one[2] || rows.some((row) => one[1](row)));

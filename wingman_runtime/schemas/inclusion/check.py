@@ -30,6 +30,7 @@ Schema: TypeAlias = dict[str, Any] | bool
 BUDGET = 60_000
 """Steps one comparison may take; some ten microseconds each."""
 DEEPEST = 250
+_OUT_OF_REACH = "a number or a text out of reach: 1e400, half of a surrogate pair, an integer of 4,300 digits"
 _MOST_GAPS = 12
 _MOST_WITNESSES = 100
 
@@ -61,8 +62,8 @@ def accepts(reader: Schema, writer: Schema, *, formats: bool = False, budget: in
             )
     if _too_deep(reader) or _too_deep(writer):
         return _unknown("work", f"a schema nests deeper than {DEEPEST} levels")
-    _refuse_malformed("reader", reader)
-    _refuse_malformed("writer", writer)
+    if not all([_well_formed("reader", reader), _well_formed("writer", writer)]):
+        return Verdict() if _same(reader, writer) else _unknown("reach", _OUT_OF_REACH)
     if reader is writer:
         return Verdict()
     verdict = _compare(reader, writer, formats=formats, budget=budget)
@@ -110,7 +111,7 @@ def _same(reader: Schema, writer: Schema) -> bool:
     """Whether both are the same text, so that what cannot be followed is the same in both."""
     try:
         return json.dumps(reader, sort_keys=True) == json.dumps(writer, sort_keys=True)
-    except (RecursionError, TypeError):
+    except (RecursionError, TypeError, ValueError):
         return False
 
 
@@ -135,14 +136,15 @@ def _beyond_reach(schema: Any) -> bool:
     return False
 
 
-def _refuse_malformed(whose: str, schema: Schema) -> None:
+def _well_formed(whose: str, schema: Schema) -> bool:
+    """False where the validator cannot hold the schema, so that it cannot tell. Raises ContractError."""
     if isinstance(schema, bool) or not Document(schema, 0).known_dialect:
-        return
+        return True
     try:
         jsonschema_rs.meta.validate(schema)
     except jsonschema_rs.ValidationError as error:
         if _beyond_reach(schema):
-            return
+            return False
         pointer = "".join(
             f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in error.instance_path
         )
@@ -152,5 +154,5 @@ def _refuse_malformed(whose: str, schema: Schema) -> None:
             hint="mend the schema there; https://json-schema.org tells what each keyword takes",
         ) from error
     except ValueError:
-        # Too deep, or a text the validator cannot hold; the comparison says so where it matters.
-        return
+        return False
+    return True

@@ -43,7 +43,7 @@ _WORDS_OF_07 = frozenset(("additionalItems",))
 
 _MOST_WORDS = 8
 _ROOTED = frozenset(
-    ("$ref", "$dynamicRef", "$id", "$schema", "$anchor", "$dynamicAnchor", "const", "default")
+    ("$ref", "$dynamicRef", "$id", "$schema", "$anchor", "$dynamicAnchor", "const", "enum", "default")
 )
 """What keeps a plain schema from being recognised by its words: where it stands, or 1 for true."""
 
@@ -120,6 +120,9 @@ class Compiler:
                 part = handler(self, place, value)
             except BeyondReachError:
                 part = self._opaque("a number out of reach", {word: value})
+            except (TypeError, ValueError, KeyError, AttributeError):
+                # Only where the dialect's own schema does not look, such as "$defs" in draft-07.
+                part = self._opaque("a malformed keyword", {word: value})
             if part is not self.arena.true:
                 parts.append(part)
         return parts[0] if len(parts) == 1 else self.arena.both(parts)
@@ -127,7 +130,9 @@ class Compiler:
     # --- what cannot be followed
 
     def _dump(self, value: Any) -> str:
-        return self.document.dialect + json.dumps(value, sort_keys=True, default=str)
+        text = json.dumps(value, sort_keys=True, default=str)
+        self._spend(len(text) // 500)
+        return self.document.dialect + text
 
     def _opaque(self, why: str, value: Any) -> Formula:
         dump = self._dump(value)
@@ -172,7 +177,7 @@ class Compiler:
         return self.arena.says(f.ADDL, known, self._inner(place, value))
 
     def _unevaluated_properties(self, place: Place, value: Any) -> Formula:
-        spread = spread_of(self.document, place)
+        spread = spread_of(self.document, place, self._spend)
         inner = self._inner(place, value)
         found = self.arena.true
         if not spread.all_properties:
@@ -183,7 +188,7 @@ class Compiler:
         return self.arena.both((found, self._opaque("unevaluatedProperties", place.schema)))
 
     def _unevaluated_items(self, place: Place, value: Any) -> Formula:
-        spread = spread_of(self.document, place)
+        spread = spread_of(self.document, place, self._spend)
         inner = self._inner(place, value)
         found = self.arena.true
         if spread.items != EVERYTHING:

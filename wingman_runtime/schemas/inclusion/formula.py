@@ -7,6 +7,7 @@ too little. A signed formula is an int: twice the formula's number, plus one whe
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable
 from typing import Any
 
@@ -18,6 +19,7 @@ from wingman_runtime.schemas.inclusion.values import (
     NUM,
     OBJ,
     STR,
+    TYPES,
     Number,
     key_of,
     type_of,
@@ -156,6 +158,11 @@ class Arena:
                 flat.update(part.subs)
             else:
                 flat.add(part)
+        if kind == OR and len(flat) > 1:
+            named = [part for part in flat if part.kind == IN]
+            if len(named) > 1:
+                values = [value for part in sorted(named, key=_number) for value in part.data.values()]
+                flat = flat.difference(named) | {self.values(values)}
         if len(flat) < 2:
             return flat.pop() if flat else neutral
         subs = tuple(sorted(flat, key=_number))
@@ -191,21 +198,25 @@ class Arena:
             return self.true
         return self._make(NOT, None, (part,), part.unmask, part.mask)
 
-    def grounded(self, part: Formula, loop: Formula) -> Formula:
+    def grounded(self, part: Formula, loop: Formula, done: dict[Formula, Formula] | None = None) -> Formula:
         """``part`` with the loop back to itself taken for true where it concerns the same value.
 
         That is the greatest solution of "x is x and y", and what validators answer that stop at a loop.
         """
         if part is loop:
             return self.true
-        if part.kind in (NOT, ONE):
-            subs = [self.grounded(sub, loop) for sub in part.subs]
-            changed = any(new is not sub for new, sub in zip(subs, part.subs, strict=True))
-            return self.opaque(("a schema defined by its own opposite", part.number)) if changed else part
-        if part.kind not in (AND, OR):
+        if part.kind not in (AND, OR, NOT, ONE):
             return part
-        subs = [self.grounded(sub, loop) for sub in part.subs]
-        return self.both(subs) if part.kind == AND else self.either(subs)
+        done = {} if done is None else done
+        if part not in done:
+            subs = [self.grounded(sub, loop, done) for sub in part.subs]
+            if part.kind in (AND, OR):
+                done[part] = self.both(subs) if part.kind == AND else self.either(subs)
+            else:
+                changed = any(new is not sub for new, sub in zip(subs, part.subs, strict=True))
+                opposite = ("a schema defined by its own opposite", part.number)
+                done[part] = self.opaque(opposite) if changed else part
+        return done[part]
 
     def bound(self, kind: str, value: Number, *, strict: bool) -> Formula:
         return self.says(kind, (value, strict))
@@ -215,11 +226,8 @@ def _exclusive(parts: tuple[Formula, ...]) -> bool:
     """Whether no value satisfies two parts: by their types, or by the constants of one required property."""
     if any(part.kind == REF for part in parts):
         return False
-    crowd = [
-        part
-        for part in parts
-        if any(part.mask & other.mask for other in parts if other is not part) or parts.count(part) > 1
-    ]
+    bits = Counter(bit for part in parts for bit in TYPES if part.mask & bit)
+    crowd = [part for part in parts if any(bits[bit] > 1 for bit in TYPES if part.mask & bit)]
     if not crowd:
         return True
     tags = [_tags(part) for part in crowd]
@@ -231,8 +239,10 @@ def _exclusive(parts: tuple[Formula, ...]) -> bool:
     )
 
 
-def _tags(part: Formula) -> dict[str, frozenset[Hashable]]:
-    """The properties that an object must have, each with the values it may have, where these are named."""
+def _tags(part: Formula) -> dict[str | None, frozenset[Hashable]]:
+    """The properties an object must have, with the values they may have; by None those of the whole."""
+    if part.kind == IN:
+        return {None: frozenset(part.data)}
     if part.kind != AND or part.mask != OBJ:
         return {}
     required = {sub.data for sub in part.subs if sub.kind == REQ}

@@ -118,9 +118,11 @@ class Judge:
 
     def concerns(self, formula: Formula, name: str) -> bool | None:
         """Whether a statement about patterns of names, or about the names left over, is about this name."""
+        self._spend(1)
         if formula.kind == f.PAT:
             return self.matcher.matches(formula.data, name)
         names, patterns = formula.data
+        self._spend(len(patterns))
         if name in names:
             return False
         found = _some(self.matcher.matches(pattern, name) for pattern in patterns)

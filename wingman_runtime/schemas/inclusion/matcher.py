@@ -38,7 +38,10 @@ class Matcher:
         engine = self._engines[pattern]
         if engine is None:
             return None
-        found = next(engine.iter_errors(text), None)
+        try:
+            found = next(engine.iter_errors(text), None)
+        except ValueError:  # half of a surrogate pair is no text
+            return None
         if found is None:
             return True
         return False if isinstance(found.kind, jsonschema_rs.ValidationErrorKind.Pattern) else None

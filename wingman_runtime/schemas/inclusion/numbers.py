@@ -173,6 +173,7 @@ def _between(low: Number | None, high: Number | None) -> Iterator[Fraction]:
         yield Fraction(low)
     if high is not None:
         yield Fraction(high)
+    yield from (Fraction(whole, 2) for whole in (1, -1, 3, -3))
     at = low if low is not None else high if high is not None else 0
     turn = 1 if low is not None or high is None else -1
     for digits in range(1, 18):

@@ -113,7 +113,7 @@ class Search:
             return None
         if question in self._answers:
             return self._answers[question]
-        self.spend(1)
+        self.spend(1 + len(question) // 16)
         for index, outer in enumerate(self._asked):
             if outer <= question:
                 self._leant_on = min(self._leant_on, index)

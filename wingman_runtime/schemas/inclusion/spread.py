@@ -6,7 +6,7 @@ answer is what may at most have been looked at, and that it is not exact.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from wingman_runtime.schemas.inclusion.document import Document, Place
@@ -44,8 +44,11 @@ class Spread:
         self.items = EVERYTHING if EVERYTHING in (self.items, other.items) else max(self.items, other.items)
 
 
-def spread_of(document: Document, place: Place, trail: tuple[int, ...] = ()) -> Spread:
+def spread_of(
+    document: Document, place: Place, spend: Callable[[int], None], trail: tuple[int, ...] = ()
+) -> Spread:
     """What ``place`` looks at in an instance that it admits, its own ``unevaluated…`` left out at the top."""
+    spend(1)
     found = Spread(set(), set())
     schema = place.schema
     if not isinstance(schema, dict):
@@ -68,7 +71,7 @@ def spread_of(document: Document, place: Place, trail: tuple[int, ...] = ()) -> 
             found.exact_properties = found.exact_items = False
             found.all_properties, found.items = True, EVERYTHING
         else:
-            found.widen(spread_of(document, inner, (*trail, id(schema))), certain=certain)
+            found.widen(spread_of(document, inner, spend, (*trail, id(schema))), certain=certain)
     return found
 
 

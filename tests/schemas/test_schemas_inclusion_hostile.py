@@ -60,6 +60,23 @@ HOSTILE: dict[str, tuple[Any, Any]] = {
     "nested-items": (_nested(110, "items"), {"type": "array"}),
     "nested-any-of": (_nested(55, "anyOf"), _nested(54, "anyOf")),
     "nested-one-of": (_nested(55, "oneOf"), _nested(54, "oneOf")),
+    "many-constants": (
+        {"oneOf": [{"const": i} for i in range(5_000)]},
+        {"anyOf": [{"const": i} for i in range(5_000)]},
+    ),
+    "references-that-double": (
+        {
+            "$defs": {
+                f"d{i}": {"allOf": [{"$ref": f"#/$defs/d{i + 1}"}, {"$ref": f"#/$defs/d{i + 1}"}]}
+                for i in range(40)
+            }
+            | {"d40": {"properties": {"a": True}}},
+            "$ref": "#/$defs/d0",
+            "unevaluatedProperties": False,
+        },
+        {"required": ["z"]},
+    ),
+    "half-a-surrogate-pair": ({"properties": {"\ud800": {"type": "string"}}}, {"const": "\ud800"}),
     "a-tree-of-unions": (_tree(10, "anyOf"), _tree(9, "anyOf")),
     "a-tree-of-exclusive-unions": (_tree(8, "oneOf"), _tree(7, "oneOf")),
     "switches": (_switches(12, "anyOf"), _switches(12, "oneOf")),
@@ -141,7 +158,8 @@ def test_a_hostile_pair_ends_within_its_steps(
 
 def test_used_up_steps_are_an_unknown_that_says_so() -> None:
     """The answer is unknown, with the number of steps; the same question with more steps is answered."""
-    reader, writer = _tree(6, "anyOf"), _tree(5, "anyOf")
+    writer = {"type": "object", "properties": {f"p{i}": {"type": "integer", "minimum": i} for i in range(50)}}
+    reader = {"type": "object", "properties": {f"p{i}": {"type": "number"} for i in range(50)}}
     few = accepts(reader, writer, budget=50)
     assert few.answer is Answer.UNKNOWN
     assert "50 steps" in few.gaps[0].reason

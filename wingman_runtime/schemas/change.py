@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -19,6 +19,8 @@ from wingman_runtime.schemas.finding import Direction, SchemaFinding, Weight
 from wingman_runtime.schemas.forms import text_of
 from wingman_runtime.schemas.record import Schema, SchemaRecord
 from wingman_runtime.schemas.rules import rule_id
+
+WORDS = "words-changed"
 
 
 class Mode(StrEnum):
@@ -49,7 +51,7 @@ class Change:
 
     Attributes:
         bump: the least step of the version: MAJOR where somebody could not read, or nobody can tell; MINOR
-            where the schemas changed; PATCH where only validators did; NONE where nothing did.
+            where the schemas changed; PATCH where only validators or words did; NONE where nothing did.
         findings: breaking ones first; then warnings and notes.
         blocking: those of the breaking ones that the mode does not let pass within the major.
     """
@@ -91,7 +93,7 @@ def _change(
     latest = within[-1]
     same = _same(latest, new)
     if same and latest.fingerprint == new.fingerprint:
-        return Change(Bump.NONE)
+        return Change(Bump.PATCH, (_words(latest, new),)) if _reworded(latest, new) else Change(Bump.NONE)
     found: dict[tuple[str, str, Direction], SchemaFinding] = {}
     if not same:
         for old in reversed(within):  # the newest version that shows it is the one that is named
@@ -119,6 +121,12 @@ def _same(old: SchemaRecord, new: SchemaRecord) -> bool:
     return old.event == new.event and all(
         text_of(one) == text_of(other) for one, other in ((old.writer, new.writer), (old.reader, new.reader))
     )
+
+
+def _reworded(old: SchemaRecord, new: SchemaRecord) -> bool:
+    """Whether the author reworded it: other releases of pydantic word the same model differently."""
+    known = old.wording and new.wording and old.pydantic == new.pydantic
+    return bool(known and old.wording != new.wording)
 
 
 def _breaking(old: SchemaRecord, new: SchemaRecord) -> Iterator[SchemaFinding]:
@@ -189,6 +197,19 @@ def _opened(schema: Any) -> Any:
     return {
         key: _opened(value) for key, value in schema.items() if not (closed and key == "additionalProperties")
     }
+
+
+def _words(old: SchemaRecord, new: SchemaRecord) -> SchemaFinding:
+    said = _own(
+        old,
+        new,
+        WORDS,
+        "",
+        "nothing on the wire changed: only titles, descriptions, examples, names of definitions, an order, or"
+        " whether the class itself takes further fields",
+        remedy="release it as a patch where readers of the documentation should see it",
+    )
+    return replace(said, weight=Weight.NOTE)
 
 
 def _validators(old: SchemaRecord, new: SchemaRecord) -> SchemaFinding:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+
+import orjson
 import pydantic
 
 from wingman_runtime.contracts.event import EventModel
 from wingman_runtime.errors import ContractError
 from wingman_runtime.schemas.canonical import digest
-from wingman_runtime.schemas.derive import reader_schema, writer_schema
+from wingman_runtime.schemas.derive import raw_schema, reader_schema, writer_schema
 from wingman_runtime.schemas.fields import fields_of
 from wingman_runtime.schemas.fingerprint import fingerprint
 from wingman_runtime.schemas.lint import lint
 from wingman_runtime.schemas.record import Schema, SchemaRecord
 from wingman_runtime.schemas.version import Version
 
-__all__ = ["describe", "lint", "reserved_after"]
+__all__ = ["describe", "lint", "reserved_after", "wording"]
 
 
 def describe(
@@ -45,7 +48,14 @@ def describe(
         owner=owner,
         fingerprint=fingerprint(model),
         pydantic=pydantic.VERSION,
+        wording=wording(model),
     )
+
+
+def wording(model: type[EventModel]) -> str:
+    """``sha256:`` and hex over the schemas before they are canonical, in the order they are written in."""
+    raw = [raw_schema(model, writes=True), raw_schema(model, writes=False)]
+    return "sha256:" + hashlib.sha256(orjson.dumps(raw)).hexdigest()
 
 
 def reserved_after(previous: SchemaRecord, writer: Schema, reader: Schema) -> dict[str, Schema]:

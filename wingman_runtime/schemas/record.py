@@ -24,6 +24,8 @@ class SchemaRecord:
         samples: documents of this version, for upcasters and readers to be tested on.
         fingerprint: digest of the model's validators' code, which no schema shows; "" without validators.
         pydantic: release of pydantic the schemas were derived with.
+        wording: digest of both schemas as pydantic gives them, words, names and order included; it says
+            something only beside another of the same release of pydantic. "" where it is not known.
         accepted: breaking findings that somebody answered for when this was released, each with rule, path,
             against, by and reason. They stay answered for: what was released cannot be taken back.
     """
@@ -38,4 +40,5 @@ class SchemaRecord:
     samples: tuple[Any, ...] = ()
     fingerprint: str = ""
     pydantic: str = ""
+    wording: str = ""
     accepted: tuple[dict[str, str], ...] = ()

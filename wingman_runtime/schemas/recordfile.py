@@ -24,7 +24,7 @@ from wingman_runtime.yamlfile import shown, suggestion
 
 SIZE_LIMIT = 4 * 1024 * 1024
 """Bytes of one file."""
-_TEXTS = ("digest", "event", "fingerprint", "owner", "pydantic", "seal", "version")
+_TEXTS = ("digest", "event", "fingerprint", "owner", "pydantic", "seal", "version", "wording")
 _MAPPINGS = ("reader", "reserved", "writer")
 _LISTS = ("accepted", "samples")
 _KEYS = (*_TEXTS, *_MAPPINGS, *_LISTS)
@@ -44,6 +44,7 @@ def to_data(record: SchemaRecord) -> dict[str, Any]:
         "reserved": record.reserved,
         "samples": list(record.samples),
         "version": str(record.version),
+        "wording": record.wording,
         "writer": record.writer,
     }
     return data | {"seal": digest(data)}
@@ -140,6 +141,7 @@ class _Reader:
             samples=tuple(data["samples"]),
             fingerprint=data["fingerprint"],
             pydantic=data["pydantic"],
+            wording=data["wording"],
             accepted=tuple(data["accepted"]),
         )
 

@@ -81,6 +81,7 @@ NAMES: Final = (
     "event-renamed",
     "reserved-name-reused",
     "validator-changed",
+    "words-changed",
     "incompatible",
     "unproven",
 )

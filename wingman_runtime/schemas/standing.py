@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 from wingman_runtime.contracts.event import EventModel
 from wingman_runtime.errors import ContractError
-from wingman_runtime.schemas.change import Change, Mode, judge
+from wingman_runtime.schemas.change import WORDS, Change, Mode, judge
 from wingman_runtime.schemas.finding import Direction, SchemaFinding, Weight
 from wingman_runtime.schemas.major import consent_findings, replay_findings, upcaster_findings
 from wingman_runtime.schemas.place import place_in, place_of, place_of_name, place_of_version
 from wingman_runtime.schemas.record import SchemaRecord
+from wingman_runtime.schemas.rules import rule_id
 from wingman_runtime.schemas.version import Bump, Version
 from wingman_runtime.schemas.waivers import Waiver, apply_waivers
 
@@ -122,7 +123,9 @@ def standing_of(
         told += replay_findings(subject.model, within)
     changes = apply_waivers((_located(one, subject) for one in told), waivers, today)
     bump = Bump.MAJOR if _breaking(changes.left) else min(change.bump, Bump.MINOR)
-    least = latest.version.bumped(bump)
+    # New words alone may be released as a patch; nobody has to.
+    reworded = all(one.rule == rule_id(WORDS) for one in change.findings)
+    least = latest.version if bump is Bump.PATCH and reworded else latest.version.bumped(bump)
     status, about = Status.CURRENT, list(changes.left)
     if new.version.major > latest.version.major:
         # The new major is the answer to them: they are told, no longer held against it.

@@ -12,11 +12,12 @@ from wingman_runtime.contracts.event import EventCatalog, EventModel
 from wingman_runtime.contracts.events import SHIPPED
 from wingman_runtime.contracts.finding import Finding
 from wingman_runtime.contracts.manifest import Manifest
+from wingman_runtime.documents.mermaid import flow_mermaid
 from wingman_runtime.errors import FlowError
 from wingman_runtime.flow.check import check_flow
 from wingman_runtime.flow.compile import compile_flow
 from wingman_runtime.flow.entries import contract_entries
-from wingman_runtime.flow.graph import mermaid, text_graph
+from wingman_runtime.flow.graph import text_graph
 from wingman_runtime.flow.model import Flow
 from wingman_runtime.flow.route import Route
 
@@ -268,7 +269,7 @@ def test_a_gate_is_drawn_and_is_no_producer(
     """The picture says that the event is passed on; its contract names who makes it, and all who get it."""
     chain["tone"] = gate(manifest, "tone", "RequestValidated")
     compiled = compile_flow(write_flow(TEXT.replace(PLAIN, GATED)), chain)
-    assert '  agent_tone -->|"RequestValidated: passed on"| agent_permission' in mermaid(compiled)
+    assert '  agent_tone -->|"RequestValidated: passed on"| agent_permission' in flow_mermaid(compiled)
     rows = text_graph(compiled).splitlines()
     assert any(
         row.startswith("└─ RequestValidated") and row.endswith("─▶ permission  (passed on)") for row in rows

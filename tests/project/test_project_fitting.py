@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from wingman_runtime.contracts.event import EventModel, located
+from wingman_runtime.contracts.event import EventModel
 from wingman_runtime.contracts.finding import Finding
+from wingman_runtime.contracts.located import located
 from wingman_runtime.project.find import reference_root
 from wingman_runtime.project.init import init_project
 from wingman_runtime.project.load import Project

@@ -224,3 +224,14 @@ def test_the_same_question_is_answered_the_same() -> None:
     reader = {"properties": {"a": {"type": "string"}, "b": {"type": "string"}}, "maxProperties": 3}
     first = accepts(reader, {"type": "object"})
     assert [accepts(reader, {"type": "object"}) for _ in range(3)] == [first] * 3
+
+
+def test_a_form_that_only_draft_07_has_says_which_draft_it_is() -> None:
+    """Neither names its dialect: ``items`` with a list makes both draft-07; with a name, it is a mistake."""
+    pair = {"items": [{"type": "string"}], "additionalItems": False}
+    wider = {"items": [{"type": "string"}]}
+    assert accepts(wider, pair).compatible
+    verdict = accepts(pair, wider)
+    assert verdict.answer is Answer.INCOMPATIBLE
+    with pytest.raises(ContractError):
+        accepts({"$schema": "https://json-schema.org/draft/2020-12/schema", **pair}, wider)

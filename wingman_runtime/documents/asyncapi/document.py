@@ -117,4 +117,3 @@ def _message(node: Node, book: SchemaBook) -> dict[str, Any]:
     if facts["doc"]:
         told["description"] = facts["doc"]
     return {key: value for key, value in told.items() if value != ""}
-

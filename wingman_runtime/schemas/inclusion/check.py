@@ -18,7 +18,7 @@ import orjson
 from wingman_runtime.errors import ContractError
 from wingman_runtime.schemas.inclusion import formula as f
 from wingman_runtime.schemas.inclusion.compiler import Compiler
-from wingman_runtime.schemas.inclusion.document import Document
+from wingman_runtime.schemas.inclusion.document import DRAFT_07, Document
 from wingman_runtime.schemas.inclusion.formula import Arena
 from wingman_runtime.schemas.inclusion.oracle import Oracle
 from wingman_runtime.schemas.inclusion.search import Search, TooMuchWorkError
@@ -38,7 +38,8 @@ _MOST_WITNESSES = 100
 def accepts(reader: Schema, writer: Schema, *, formats: bool = False, budget: int = BUDGET) -> Verdict:
     """Whether every JSON document that ``writer`` admits, ``reader`` admits.
 
-    Plain inclusion of raw JSON Schema, 2020-12 (also where ``$schema`` says nothing) or draft-07. The answer
+    Plain inclusion of raw JSON Schema, 2020-12 (also where ``$schema`` says nothing, unless a form is used that
+    only draft-07 has) or draft-07. The answer
     ``compatible`` is proven; ``incompatible`` comes with documents that jsonschema-rs holds valid under the
     writer's schema and invalid under the reader's; everything else is ``unknown``, and says why.
 
@@ -62,7 +63,15 @@ def accepts(reader: Schema, writer: Schema, *, formats: bool = False, budget: in
             )
     if _too_deep(reader) or _too_deep(writer):
         return _unknown("work", f"a schema nests deeper than {DEEPEST} levels")
-    if not all([_well_formed("reader", reader), _well_formed("writer", writer)]):
+    try:
+        formed = all([_well_formed("reader", reader), _well_formed("writer", writer)])
+    except ContractError:
+        if any(isinstance(one, dict) and "$schema" in one for one in (reader, writer)):
+            raise
+        # Where neither names its dialect and one is draft-07 only, such as `items` with a list, both are.
+        reader, writer = _as_draft_07(reader), _as_draft_07(writer)
+        formed = all([_well_formed("reader", reader), _well_formed("writer", writer)])
+    if not formed:
         return Verdict() if _same(reader, writer) else _unknown("reach", _OUT_OF_REACH)
     if reader is writer:
         return Verdict()
@@ -134,6 +143,10 @@ def _beyond_reach(schema: Any) -> bool:
         elif isinstance(item, float) and not math.isfinite(item):
             return True
     return False
+
+
+def _as_draft_07(schema: Schema) -> Schema:
+    return {"$schema": DRAFT_07, **schema} if isinstance(schema, dict) else schema
 
 
 def _well_formed(whose: str, schema: Schema) -> bool:

@@ -38,10 +38,10 @@ _MOST_WITNESSES = 100
 def accepts(reader: Schema, writer: Schema, *, formats: bool = False, budget: int = BUDGET) -> Verdict:
     """Whether every JSON document that ``writer`` admits, ``reader`` admits.
 
-    Plain inclusion of raw JSON Schema, 2020-12 (also where ``$schema`` says nothing, unless a form is used that
-    only draft-07 has) or draft-07. The answer
-    ``compatible`` is proven; ``incompatible`` comes with documents that jsonschema-rs holds valid under the
-    writer's schema and invalid under the reader's; everything else is ``unknown``, and says why.
+    Plain inclusion of raw JSON Schema, 2020-12 (also where ``$schema`` says nothing, unless a form is used
+    that only draft-07 has) or draft-07. The answer ``compatible`` is proven; ``incompatible`` comes with
+    documents that jsonschema-rs holds valid under the writer's schema and invalid under the reader's;
+    everything else is ``unknown``, and says why.
 
     A reader's ``format`` is taken to assert, and only the writer's same ``format`` satisfies it, as pydantic
     asserts formats and others don't.

@@ -18,8 +18,9 @@ from pydantic import BaseModel
 from wingman_runtime.contracts.canonical import digest
 
 _OPEN_ENUM = "wingman_runtime.contracts.openenum"
-_SETTINGS = ("str_to_lower", "str_to_upper", "val_temporal_unit")
-_BY_DEFAULT = ("infer", False, None)
+_SETTINGS = ("str_to_lower", "str_to_upper", "val_temporal_unit", "regex_engine", "str_strip_whitespace")
+_BY_DEFAULT = ("infer", "rust-regex", False, None)
+_TEXT_RULES = ("strip_whitespace", "to_lower", "to_upper")
 
 
 def fingerprint(model: type[BaseModel]) -> str:
@@ -46,6 +47,10 @@ def _told(root: Any) -> Iterator[str]:
             yield from _codes(node["function"])
         if callable(node.get("discriminator")):
             yield from _codes(node["discriminator"])
+        if node.get("type") == "str":
+            for name in _TEXT_RULES:
+                if node.get(name):
+                    yield f"text {name}"
         if node.get("type") == "union" and node.get("mode") == "left_to_right":
             yield "left to right: " + ", ".join(_choice(one) for one in node["choices"])
         yield from _after(node)

@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pydantic import ConfigDict
+from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core import MISSING, core_schema
+from pydantic_core import MISSING, PydanticOmit, core_schema
 
+from wingman_runtime.schemas.claims import adds, claimed, without_claims, words
 from wingman_runtime.schemas.fingerprint import shipped
 
 DECIMAL = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
@@ -66,6 +69,31 @@ class SchemaGenerator(GenerateJsonSchema):
 
     def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:
         return value  # the canonical form is sorted in the end
+
+    # What an author says of a schema is believed where the type does not say otherwise.
+
+    def generate_inner(self, schema: Any) -> JsonSchemaValue:
+        said = schema.get("metadata")
+        if not said:
+            return super().generate_inner(schema)
+        plain = {**schema, "metadata": without_claims(said, functions=False)}
+        if not claimed(said):
+            return super().generate_inner(plain)
+        told = {**schema, "metadata": without_claims(said, functions=True)}
+        try:
+            truth = super().generate_inner(plain)
+        except PydanticInvalidForJsonSchema:  # only its author can say
+            return super().generate_inner(told)
+        try:
+            claim = super().generate_inner(told)
+        except (PydanticInvalidForJsonSchema, PydanticOmit):
+            return truth
+        return claim if adds(claim, truth) else truth
+
+    def _update_class_schema(self, json_schema: JsonSchemaValue, cls: type[Any], config: ConfigDict) -> None:
+        kept: Any = {key: value for key, value in config.items() if key != "json_schema_extra"}
+        super()._update_class_schema(json_schema, cls, kept)
+        json_schema.update(words(config.get("json_schema_extra")))
 
     @property
     def writes(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -129,6 +130,7 @@ def test_an_upcaster_may_pass_on_what_it_does_not_know_and_make_up_nothing() -> 
 
 WRONG: dict[str, Callable[[dict[str, Any]], Any]] = {
     "raised ZeroDivisionError": lambda data: 1 // 0,
+    "raised SystemExit": lambda data: sys.exit(0),
     "gave list, not a mapping": lambda data: [],
     "it is not JSON": lambda data: {"reference": object()},
     "is missing": lambda data: {},

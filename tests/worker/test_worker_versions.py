@@ -189,6 +189,22 @@ async def test_old_and_new_workers_of_one_agent_share_the_work_across_majors(
         await clean(place)
 
 
+async def test_an_upcaster_that_exits_costs_the_event_and_not_the_worker(
+    tmp_path: Path, valkey_url: str
+) -> None:
+    """``sys.exit()`` while an event is read is a dead letter: the worker goes on to the next event."""
+    before = "import sys\n" + RENAMED.replace(
+        "    return", "    data['note'] == 'x' and sys.exit(0)\n    return"
+    )
+    old = release(tmp_path / "old", valkey_url, ONE[0], "OrderPlaced(note=event.data.request.intent)", ONE[2])
+    new = release(tmp_path / "new", valkey_url, TWO[0].replace(RENAMED, before), *TWO[1:])
+    async with site(old, *AROUND, "shop") as place:
+        await join(place, new, "till")
+        assert (await (await place.submit("x")).result(20)).outcome == "failed"
+        assert "raised SystemExit" in str(await place.client.dead_letters.listed())
+        await completed(*[await place.submit("n") for _ in range(3)])
+
+
 async def test_what_is_parked_can_be_cancelled(tmp_path: Path, valkey_url: str) -> None:
     """A request need not wait for a release that never comes."""
     old = release(tmp_path / "old", valkey_url, *ONE)

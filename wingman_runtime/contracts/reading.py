@@ -165,7 +165,7 @@ class EventReader:
             last = f"upcaster {getattr(function, '__qualname__', function)!s} ({major} to {major + 1})"
             try:
                 data = function(data)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 told = f"{self.event_type} {version}: its {last} raised {type(error).__name__}: {error}"
                 raise ContractError(told, where="data") from error
             if not isinstance(data, dict):

@@ -153,7 +153,7 @@ def refusal(model: type[EventModel], sample: Any, version: Version) -> ContractE
     except ContractError as problem:
         inside = (problem.where or "").removeprefix("data").removeprefix(".")
         return ContractError(problem.message, where=inside, hint=problem.hint)
-    except Exception as problem:  # a validator of the user's may raise anything
+    except (Exception, SystemExit) as problem:  # a validator of the user's may raise anything, or exit
         return ContractError(f"{type(problem).__name__}: {problem}")
     return None
 

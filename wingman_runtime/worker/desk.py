@@ -163,7 +163,7 @@ class Desk:
             return Finished(compose.park(entry, awaits=f"{error.version} {error.needs}"))
         except UnknownVariantError as error:
             return Finished(compose.answer(step, Done(note=f"passed over: {error}"[:2000])))
-        except Exception as error:  # a validator of a project's own event may raise anything
+        except BaseException as error:  # a validator of a project's own event may raise anything, or exit
             told = str(error) if isinstance(error, ContractError) else f"{type(error).__name__}: {error}"
             return self._buried(step, told)
         step.event = event

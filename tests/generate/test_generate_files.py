@@ -131,3 +131,25 @@ def test_dry_run_writes_nothing(tmp_path: Path) -> None:
     before = written(shop)
     assert run(["generate", str(shop / "models.py"), "--into", str(shop), "--dry-run"]) == 0
     assert written(shop) == before
+
+
+def test_what_a_killed_run_left_is_not_in_the_way(shop: Path) -> None:
+    """A draft that was not moved into its place, whole or not, is neither yours nor generated."""
+    agent = (shop / "agents/payments/agent.py").read_bytes()
+    for name, left in ((".agent.py.4242", agent[:700]), (".agent.py.4243", agent)):
+        (shop / "agents/payments" / name).write_bytes(left)
+    change(shop, "    customer: str = Field(min_length=1)\n", "    customer: str = Field(min_length=2)\n")
+    done = generate(shop / "models.py", shop)
+    assert {one.state for one in done.changes} == {"changed", "same", "kept"}
+    assert not generate(shop / "models.py", shop).stale
+
+
+def test_line_ends_of_another_system_are_no_edit(shop: Path) -> None:
+    """Everything checked out with ``\\r\\n``: nothing is stale, and a change still goes through."""
+    for path, data in written(shop).items():
+        (shop / path).write_bytes(data.replace(b"\n", b"\r\n"))
+    assert not generate(shop / "models.py", shop).stale
+    changed = MODELS.replace("customer: str = Field(min_length=1)", "customer: str = Field(min_length=2)")
+    (shop / "models.py").write_bytes(changed.replace("\n", "\r\n").encode())
+    generate(shop / "models.py", shop)
+    assert b"min_length=2" in (shop / "agents/payments/events.py").read_bytes()

@@ -75,7 +75,7 @@ def _change(root: Path, source: str, draft: Draft) -> Change:
         return Change(draft.path, "new", draft.text)
     if draft.once:
         return Change(draft.path, "kept")
-    there = path.read_bytes().decode(errors="replace")
+    there = _text(path)
     if there == draft.text:
         return Change(draft.path, "same")
     header, new = header_of(there), header_of(draft.text)
@@ -92,11 +92,17 @@ def _generated(root: Path, source: str) -> Iterator[tuple[str, str]]:
     for place in _PLACES:
         folder = root / place
         for path in sorted(folder.rglob("*") if place == "agents" else folder.glob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                text = path.read_bytes().decode(errors="replace")
+            # What `write` did not get to move into its place, when it was killed, has a name with a dot.
+            if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith("."):
+                text = _text(path)
                 header = header_of(text)
                 if header is not None and header.source == source:
                     yield path.relative_to(root).as_posix(), text
+
+
+def _text(path: Path) -> str:
+    """As it was written, wherever it was checked out: with line ends of one kind."""
+    return path.read_bytes().decode(errors="replace").replace("\r\n", "\n")
 
 
 def write(root: Path, changes: Iterable[Change]) -> None:

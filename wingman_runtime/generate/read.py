@@ -66,7 +66,7 @@ def read_models(path: Path, root: Path) -> Models:
         raise UsageError("it cannot be imported under this name", where=shown(path), hint="call it models.py")
     raw = path.read_bytes()
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode("utf-8-sig").replace("\r\n", "\n")
         tree = ast.parse(text)
     except (SyntaxError, ValueError) as problem:
         at = f"{shown(path)}:{getattr(problem, 'lineno', 1) or 1}"

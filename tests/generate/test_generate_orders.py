@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -16,6 +17,7 @@ import pytest
 
 from benchmarks.orders import make_shop, page_file, plain_order
 from tests.worker.projects import load, site
+from wingman_runtime.generate.generate import generate
 
 ROOT = Path(__file__).parents[2]
 COUNT = 50
@@ -63,6 +65,26 @@ def test_what_is_generated_is_clean(shop: Path) -> None:
     ours = ("models.py", "agents", "clients", "conftest.py", "tests/test_orders_life.py")
     assert typed(shop, "ruff", "check", "--no-cache", *house, *ours) == ""
     assert typed(shop, "ruff", "format", "--no-cache", "--check", *house, *ours) == ""
+
+
+def test_ruff_as_it_comes_finds_nothing(shop: Path) -> None:
+    """With ruff's own choice of rules, too: nothing, what `wingman init` wrote included."""
+    assert typed(shop, "ruff", "check", "--no-cache", "--isolated", ".") == ""
+
+
+def test_an_agent_that_breaks_fails_the_generated_tests(shop: Path, tmp_path: Path) -> None:
+    """Also where the life has a bad end of the same outcome: a crash is no end of it."""
+    broken = tmp_path / "shop"
+    shutil.copytree(shop, broken)
+    models = (broken / "models.py").read_text()
+    (broken / "models.py").write_text(models.replace('"declined": "rejected"', '"declined": "failed"'))
+    generate(broken / "models.py", broken)
+    work = broken / "agents" / "payments" / "work.py"
+    paid = "    return moves.order_paid"
+    work.write_text(work.read_text().replace(paid, f"    order.no_such_field\n{paid}"))
+    options = ("-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-k", "comes_to_an_end")
+    told = typed(broken, "pytest", *options, "tests/test_orders_life.py")
+    assert "no_such_field" in told
 
 
 def test_its_own_tests_pass(shop: Path) -> None:

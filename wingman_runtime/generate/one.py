@@ -190,7 +190,8 @@ def _agent(
         body = f"    return Emit({goes_on[0]}(note=event.type))"
     else:
         body = '    return Done(f"saw {event.type}")'
-    noqa = "# ruff: noqa: TID252 - an event has one home\n" if any("from .." in one for one in wanted) else ""
+    shared = any("from .." in one for one in wanted)
+    noqa = "# ruff: noqa: TID252, RUF100 - an event has one home\n" if shared else ""
     doc = f'"""{name}: say here what it does. It gets an event and answers; no files, clocks or servers."""'
     return f"{noqa}{doc}\n\n{imports(wanted)}\n\n\n{head}\n{body}\n"
 

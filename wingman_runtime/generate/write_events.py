@@ -35,13 +35,16 @@ def home_module(life: Life, agent: str, names: Iterable[str]) -> list[str]:
 
 
 def with_noqa(text: str) -> str:
-    """What a linter may be told: agents share events by parent-relative imports; pydantic copies defaults."""
+    """What a linter may be told: agents share events by parent-relative imports; pydantic copies defaults.
+
+    RUF100 goes along: where a project does not select those rules, naming them is a finding itself.
+    """
     rules = [
         rule
         for rule, sign in (("RUF012", _MUTABLE), ("TID252", r"^from \.\."))
         if re.search(sign, text, re.M)
     ]
-    return (f"# ruff: noqa: {', '.join(rules)} - generated\n" if rules else "") + text
+    return (f"# ruff: noqa: {', '.join([*rules, 'RUF100'])} - generated\n" if rules else "") + text
 
 
 def _events_file(life: Life, agent: str) -> Draft:

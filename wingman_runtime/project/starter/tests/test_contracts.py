@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from wingman_runtime.testing import ContractCase, contract_cases
 
 

@@ -18,6 +18,7 @@ from wingman_runtime.schemas.canonical import canonical, digest
 from wingman_runtime.schemas.derive import raw_schema, reader_schema, writer_schema
 from wingman_runtime.schemas.describe import describe
 from wingman_runtime.schemas.forms import text_of
+from wingman_runtime.schemas.inclusion.check import searched
 from wingman_runtime.schemas.plainly import plainly
 
 TEXT, WHOLE, NULL = {"type": "string"}, {"type": "integer"}, {"type": "null"}
@@ -177,11 +178,28 @@ def test_the_canonical_form_admits_the_same_documents(schema: Any) -> None:
 @settings(max_examples=100, deadline=None)
 @given(SCHEMAS, SCHEMAS)
 def test_what_is_plainly_compatible_is_compatible(first: Any, second: Any) -> None:
-    """One look never says yes where the check finds a document against it."""
+    """One look never says yes where the search finds a document against it."""
     reader, writer = canonical(first), canonical(second)
     for one, other in ((reader, writer), (reader, canonical({"allOf": [first, second]}))):
         if plainly(one, other):
-            assert not any(gap.confirmed for gap in accepts(one, other).gaps)
+            assert not any(gap.confirmed for gap in searched(one, other).gaps)
+
+
+def test_a_choice_is_plain_only_by_its_tag() -> None:
+    """One of several: each variant by its own constant is plain; where two may fit, nothing is said."""
+
+    def variant(tag: str, *needed: str) -> dict[str, Any]:
+        properties = {"kind": {"const": tag}, "note": {"type": "string"}}
+        return {"type": "object", "properties": properties, "required": list(needed)}
+
+    writer = {"oneOf": [variant("card", "kind", "note"), variant("cash", "kind", "note")]}
+    reader = {"oneOf": [variant("card"), variant("cash"), variant("bill")]}
+    assert plainly(reader, writer)
+    assert searched(reader, writer).compatible
+    twice = {"oneOf": [variant("card"), variant("card"), variant("cash")]}
+    for one, other in ((reader, variant("card", "note")), (twice, writer)):
+        assert not plainly(one, other)
+        assert not searched(one, other).compatible
 
 
 class Line(BaseModel):

@@ -159,7 +159,7 @@ def test_a_hostile_pair_ends_within_its_steps(
 def test_used_up_steps_are_an_unknown_that_says_so() -> None:
     """The answer is unknown, with the number of steps; the same question with more steps is answered."""
     writer = {"type": "object", "properties": {f"p{i}": {"type": "integer", "minimum": i} for i in range(50)}}
-    reader = {"type": "object", "properties": {f"p{i}": {"type": "number"} for i in range(50)}}
+    reader = {"type": "object", "properties": {f"p{i}": {"type": "number", "minimum": -1} for i in range(50)}}
     few = accepts(reader, writer, budget=50)
     assert few.answer is Answer.UNKNOWN
     assert "50 steps" in few.gaps[0].reason

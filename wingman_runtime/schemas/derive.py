@@ -14,6 +14,8 @@ from wingman_runtime.schemas.generator import NON_FINITE, UNREAD, SchemaGenerato
 from wingman_runtime.schemas.record import Schema
 
 _INTEGER_KEY = r"^-?(0|[1-9][0-9]*)$"
+_KEPT = 8
+_lately: dict[tuple[type[BaseModel], bool], tuple[object, Schema]] = {}
 _NUMBER_KEY = r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 
 
@@ -53,11 +55,24 @@ def _without_marks(node: Any) -> Any:
 
 
 def raw_schema(model: type[BaseModel], *, writes: bool) -> Schema:
-    """pydantic's schema with our corrections, and with marks for lints; not canonical.
+    """pydantic's schema with our corrections, and with marks for lints; not canonical, and not to be changed.
+
+    That of the last few models is kept: a record, its wording and the lints all begin with it.
 
     Raises:
         ContractError: a field has no JSON Schema.
     """
+    known = _lately.get((model, writes))
+    if known is not None and known[0] is model.__pydantic_core_schema__:
+        return known[1]
+    schema = _generated(model, writes)
+    _lately[model, writes] = (model.__pydantic_core_schema__, schema)
+    for old in list(_lately)[:-_KEPT]:
+        _lately.pop(old, None)
+    return schema
+
+
+def _generated(model: type[BaseModel], writes: bool) -> Schema:
     try:
         schema = model.model_json_schema(
             by_alias=True,

@@ -34,6 +34,7 @@ UNREAD = "x-unread"
 """On a property, for lints: it is written by a name that it is not read by."""
 NON_FINITE = "x-non-finite"
 """On a number, for lints: infinity and NaN are allowed and become null."""
+_PLAIN = (bool, int, str)
 _PLACE = {"type", "ref", "metadata", "serialization", "strict", "cls_repr"}
 
 
@@ -69,6 +70,10 @@ class SchemaGenerator(GenerateJsonSchema):
 
     def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:
         return value  # the canonical form is sorted in the end
+
+    def encode_default(self, dft: Any) -> Any:
+        # Most defaults are what they are in JSON; pydantic builds a type adapter for each.
+        return dft if dft is None or type(dft) in _PLAIN else super().encode_default(dft)
 
     # What an author says of a schema is believed where the type does not say otherwise.
 

@@ -6,6 +6,7 @@ they are first asked for.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -135,10 +136,15 @@ class Registry:
 
     @staticmethod
     def _folders(root: Path) -> Iterator[Path]:
+        """In no order, and not listed in advance: most who ask want to know whether there is one."""
         top = root / SCHEMAS_FOLDER
-        for path in sorted(top.iterdir()) if top.is_dir() else ():
-            if path.is_dir() and not path.name.startswith(".") and any(path.glob("*.json")):
-                yield path
+        if not top.is_dir():
+            return
+        with os.scandir(top) as entries:
+            for entry in entries:
+                path = Path(entry.path)
+                if entry.is_dir() and not entry.name.startswith(".") and any(path.glob("*.json")):
+                    yield path
 
 
 def _versions(folder: Path) -> dict[Version, Path]:

@@ -23,6 +23,7 @@ from wingman_runtime.schemas.inclusion.formula import Arena
 from wingman_runtime.schemas.inclusion.oracle import Oracle
 from wingman_runtime.schemas.inclusion.search import Search, TooMuchWorkError
 from wingman_runtime.schemas.inclusion.values import deeper_than
+from wingman_runtime.schemas.plainly import plainly
 from wingman_runtime.schemas.verdict import Gap, Verdict
 
 Schema: TypeAlias = dict[str, Any] | bool
@@ -73,13 +74,21 @@ def accepts(reader: Schema, writer: Schema, *, formats: bool = False, budget: in
         formed = all([_well_formed("reader", reader), _well_formed("writer", writer)])
     if not formed:
         return Verdict() if _same(reader, writer) else _unknown("reach", _OUT_OF_REACH)
-    if reader is writer:
+    if reader is writer or _plainly(reader, writer):
         return Verdict()
-    verdict = _compare(reader, writer, formats=formats, budget=budget)
+    verdict = searched(reader, writer, formats=formats, budget=budget)
     return Verdict() if verdict.gaps and _same(reader, writer) else verdict
 
 
-def _compare(reader: Schema, writer: Schema, *, formats: bool, budget: int) -> Verdict:
+def _plainly(reader: Schema, writer: Schema) -> bool:
+    """Whether no search is needed; what a dialect of its own might mean otherwise is not looked at."""
+    return not any(isinstance(one, dict) and "$schema" in one for one in (reader, writer)) and plainly(
+        reader, writer
+    )
+
+
+def searched(reader: Schema, writer: Schema, *, formats: bool = False, budget: int = BUDGET) -> Verdict:
+    """What the search alone says of two schemas that are well formed."""
     arena = Arena()
     search = Search(arena, budget)
     try:

@@ -84,6 +84,29 @@ def test_a_major_without_an_upcast_is_told(releases: dict[str, Path], tmp_path: 
     assert "upcasts={1:" in lack.hint
 
 
+def test_a_major_raises_the_version_of_its_readers(
+    releases: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With contracts recorded: what to write is told, and then every step that is named next goes through."""
+    shop = tmp_path / "shop"
+    shutil.copytree(releases["1.1"], shop)
+    assert run(["contract", "record", "--project", str(shop)]) == 0
+    (shop / "models.py").write_text(MAJOR)
+    [lack] = generate(shop / "models.py", shop, dry_run=True).lacks
+    assert "payments 1.0.0 does not read 2.x of OrderPlaced" in lack.message
+    assert lack.hint.startswith('write version="2.0.0" in the lifecycle')
+    (shop / "models.py").write_text(MAJOR.replace("    start=", '    version="2.0.0",\n    start='))
+    capsys.readouterr()
+    assert run(["generate", str(shop / "models.py"), "--into", str(shop)]) == 0
+    told = capsys.readouterr()
+    assert "by hand" not in told.out
+    steps = [line.split()[1:] for line in told.err.splitlines() if line.startswith("  wingman ")]
+    assert steps == [["contract", "record"], ["schema", "release", "--all"], ["check"]]
+    for step in steps:
+        assert run([*step, "--project", str(shop)]) == 0
+    assert not generate(shop / "models.py", shop, dry_run=True).stale
+
+
 def newer(number: int) -> dict[str, Any]:
     """An order as a client of 2.0 has it."""
     plain = plain_order(number) | {"gift": True, "schema_version": "2.0.0"}

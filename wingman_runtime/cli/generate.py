@@ -60,17 +60,25 @@ def generate(
             out.line(f"{_SAID[one.state]:<10} {one.path}")
         for lack in done.lacks:
             out.line(f"by hand    {lack.path}: {lack.message}\n  → {lack.hint}")
-        note(_summary(done, dry=dry_run or check))
+        note(_summary(done, check=check, dry=dry_run))
     if check:
         return 1 if done.stale else 0
     return 0
 
 
-def _summary(done: Generated, *, dry: bool) -> str:
+def _summary(done: Generated, *, check: bool, dry: bool) -> str:
     if not done.stale:
         return "nothing to do: the project is what the models say"
-    if dry:
-        return "nothing was written"
-    fresh = any(one.path.endswith("work.py") and one.state == "new" for one in done.changes)
-    steps = ["write your part: agents/*/work.py"] if fresh else []
-    return "next:\n" + "\n".join(f"  {step}" for step in [*steps, f"{called()} config check", "pytest"])
+    wingman = called()
+    if check or dry:
+        changed = any(one.state not in ("same", "kept") for one in done.changes)
+        steps = [f"{wingman} generate {done.lives[0].source}"] if check and changed else []
+    else:
+        fresh = any(one.path.endswith("work.py") and one.state == "new" for one in done.changes)
+        steps = ["write your part: agents/*/work.py"] if fresh else []
+        if any((done.root / "config" / "schemas").glob("*/*.json")):
+            # The contracts first: a new major is released when its readers are recorded as reading it.
+            steps += [f"{wingman} contract record", f"{wingman} schema release --all"]
+        steps += [f"{wingman} check", "pytest"]
+    said = ["nothing was written"] if check or dry else []
+    return "\n".join([*said, *(["next:"] if steps else []), *(f"  {step}" for step in steps)])

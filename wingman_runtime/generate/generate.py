@@ -23,6 +23,7 @@ from wingman_runtime.generate.write_ends import end_files, end_functions
 from wingman_runtime.generate.write_events import event_files
 from wingman_runtime.generate.write_flow import flow_files
 from wingman_runtime.project.find import find_root
+from wingman_runtime.schemas.contract import contract_file, read_contract
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def generate(models: Path, into: Path | None = None, *, dry_run: bool = False) -
     kept = {draft.path.rpartition("/")[0] for draft in drafts}
     gone = {one.path.rpartition("/")[0] for one in changes if one.state == "gone"}
     left = sorted(folder for folder in gone - kept if folder.startswith("agents/"))
-    by_hand = (*_upcasts_lacking(lives), *lacks(root, changes, needed, left))
+    by_hand = (*_upcasts_lacking(lives), *_version_lacking(root, lives), *lacks(root, changes, needed, left))
     return Generated(root, lives, tuple(changes), by_hand)
 
 
@@ -98,6 +99,32 @@ def _upcasts_lacking(lives: tuple[Life, ...]) -> Iterator[Lack]:
                 life.source,
                 f"nothing brings data of {major}.x to {major + 1}.x, of {', '.join(events)}",
                 f'write upcasts={{{major}: renamed(old="new")}} in the lifecycle, or a function of your own',
+            )
+
+
+def _version_lacking(root: Path, lives: tuple[Life, ...]) -> Iterator[Lack]:
+    """Agents whose contract is recorded for the version they still have, and who read a new major by now.
+
+    That contract is what the running ones read, so neither it nor the event would be released otherwise.
+    """
+    for life in lives:
+        version = life.entity.lifecycle.version
+        behind: list[str] = []
+        for agent in life.agents():
+            file = contract_file(root, agent)
+            recorded = read_contract(file) if file.is_file() else None
+            if recorded is None or recorded.consumer_version != version:
+                continue
+            for event, read in recorded.reads.items():
+                major = int(life.version(event).partition(".")[0])
+                if event in life.events and not (major in read.majors or recorded.consents_to(event, major)):
+                    behind.append(f"{agent} {version} does not read {major}.x of {event}")
+        if behind:
+            raised = int(version.partition(".")[0]) + 1
+            yield Lack(
+                life.source,
+                f"by its recorded contract {'; '.join(behind)}",
+                f'write version="{raised}.0.0" in the lifecycle: its agents are other ones from here on',
             )
 
 

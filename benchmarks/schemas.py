@@ -31,6 +31,7 @@ from types import ModuleType
 from typing import Any
 
 from benchmarks.made_events import HEAD, SHAPES, VERSIONS, name_of, source
+from wingman_runtime.cli.common import uncollected
 from wingman_runtime.contracts.event import EventModel
 from wingman_runtime.project.schemas import SchemaBook
 from wingman_runtime.schemas import accepts
@@ -90,7 +91,8 @@ def _module(path: Path, text: str = "") -> ModuleType:
     return module
 
 
-def _models(room: Path, name: str) -> dict[str, type[EventModel]]:
+def load_models(room: Path, name: str) -> dict[str, type[EventModel]]:
+    """The event classes of a module that was made."""
     found = vars(_module(room / f"{name}.py")).values()
     models = (one for one in found if isinstance(one, type) and issubclass(one, EventModel))
     return {one.__name__: one for one in models if one is not EventModel}
@@ -98,9 +100,10 @@ def _models(room: Path, name: str) -> dict[str, type[EventModel]]:
 
 def check(room: Path, name: str) -> dict[str, Any]:
     """`wingman schema check` without its imports and without mounting agents."""
-    models = _models(room, name)
+    models = load_models(room, name)
     worked = time.process_time()
-    report = SchemaBook(Registry(room), (), (), models, {}).check(today=TODAY)
+    with uncollected():
+        report = SchemaBook(Registry(room), (), (), models, {}).check(today=TODAY)
     seconds = time.process_time() - worked
     return {
         "events": len(report.standings),

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,43 @@ def build(size: dict[str, int], out: Path) -> dict[str, Any]:
         "edges": built.edges,
         "build_s": round(seconds, 2),
         "peak_mib": round(peak),
+        "site_mib": round(built.bytes / 2**20, 1),
+    }
+
+
+def derive(events: int, room: Path) -> dict[str, Any]:
+    """The real way of a project with so many event classes: `graph_of`, pages, `build_site`.
+
+    The events are those of `made_events`, in one module; what is around them is the reference project.
+    """
+    from benchmarks.made_events import HEAD, VERSIONS, source
+    from benchmarks.schemas import load_models
+    from wingman_runtime.cli.common import uncollected
+    from wingman_runtime.contracts.event import EventCatalog
+    from wingman_runtime.documents.graph import graph_of
+    from wingman_runtime.documents.site.build import build_site
+    from wingman_runtime.documents.site.pages import Pages
+    from wingman_runtime.project.find import reference_root
+    from wingman_runtime.project.load import Project
+
+    begun = time.process_time()
+    (room / "many.py").write_text(HEAD + "".join(source(at, at % VERSIONS) for at in range(events)))
+    models = load_models(room, "many")
+    project = Project.find(reference_root()).load()
+    known = {name: project.catalog.model(name) for name in project.catalog.names()}
+    project = replace(project, catalog=EventCatalog(known | models))
+    loaded, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    with uncollected():
+        graph = graph_of(project).to_json()
+        made = time.process_time()
+        built = build_site(graph, Pages(graph), room / "site")
+    return {
+        "nodes": built.nodes,
+        "classes_s": round(loaded - begun, 1),
+        "classes_mib": round(before),
+        "graph_s": round(made - loaded, 1),
+        "site_s": round(time.process_time() - made, 1),
+        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "site_mib": round(built.bytes / 2**20, 1),
     }
 
@@ -84,7 +122,14 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="without the largest")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--build", nargs=2, metavar=("SIZE", "FOLDER"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--derive", type=int, metavar="EVENTS", help="only: a project of so many real classes"
+    )
     wanted = parser.parse_args()
+    if wanted.derive:
+        with tempfile.TemporaryDirectory() as room:
+            print(json.dumps(derive(wanted.derive, Path(room))))
+        return 0
     if wanted.build:
         print(json.dumps(build(json.loads(wanted.build[0]), Path(wanted.build[1]))))
         return 0

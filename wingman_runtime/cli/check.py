@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from wingman_runtime.cli.common import DEFAULT, Common
+from wingman_runtime.cli.common import DEFAULT, Common, uncollected
 from wingman_runtime.cli.out import note
 from wingman_runtime.errors import UsageError
 
@@ -24,8 +24,8 @@ def check(
     only: Annotated[tuple[Check, ...], Parameter(negative="", help="Only this check; repeatable.")] = (),
     skip: Annotated[tuple[Check, ...], Parameter(negative="", help="Not this check; repeatable.")] = (),
     annotations: Annotated[
-        Literal["", "github"], Parameter(help="Say it as annotations of a pull request.")
-    ] = "",
+        Literal["github"] | None, Parameter(help="Say it as annotations of a pull request.")
+    ] = None,
     verbose: Annotated[
         bool, Parameter(name=["--verbose", "-v"], negative="", help="Notes too, not only their number.")
     ] = False,
@@ -49,18 +49,29 @@ def check(
     chosen = [name for name in CHECKS if (not only or name in only) and name not in skip]
     if not chosen:
         raise UsageError("nothing is left to check", hint=f"the checks are: {', '.join(CHECKS)}")
-    report, out = run_checks(common.project, chosen), common.out()
+    with uncollected():
+        report = run_checks(common.project, chosen)
+    out = common.out()
     if common.json:
         out.data(_as_json(report))
     elif annotations:
         _annotate(out, report, verbose)
     else:
         _tell(out, report, verbose)
-    failed = [one.check for one in report.sections if one.status != "ok"]
-    note(f"failed: {', '.join(failed)}" if failed else "the project is sound")
+    note(_ended(report))
     for step in report.next_steps() if not common.json else ():
         note(f"→ {step}")
     return report.exit_code
+
+
+def _ended(report: Report) -> str:
+    """``failed: config; not run: schema, contract``."""
+    by_status: dict[str, list[str]] = {}
+    for one in report.sections:
+        if one.status != "ok":
+            by_status.setdefault(one.status, []).append(one.check)
+    told = "; ".join(f"{status}: {', '.join(names)}" for status, names in sorted(by_status.items()))
+    return told or "the project is sound"
 
 
 def _tell(out: Out, report: Report, verbose: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from wingman_runtime.cli.common import DEFAULT, Common, with_client
+from wingman_runtime.cli.common import DEFAULT, Common, uncollected, with_client
 from wingman_runtime.cli.out import note
 from wingman_runtime.cli.schema_release import accept, release
 from wingman_runtime.errors import UsageError, WingmanError
@@ -169,7 +169,8 @@ def check(
 
     if annotations and common.json:
         raise UsageError("--json and --annotations are two answers", hint="choose one of them")
-    report = book_of(common).check(events)
+    with uncollected():
+        report = book_of(common).check(events)
     findings = list(report.findings)
     out = common.out()
     if common.json:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from wingman_runtime.cli.common import DEFAULT, Common
+from wingman_runtime.cli.common import DEFAULT, Common, uncollected
 from wingman_runtime.cli.out import note
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def build(
         wingman docs build
         wingman docs build --out public/events --json
     """
-    built = _built(common.found().load(), out)
+    with uncollected():
+        built = _built(common.found().load(), out)
     told = {
         "index": str(built.folder / "index.html"),
         "nodes": built.nodes,

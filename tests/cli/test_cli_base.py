@@ -77,8 +77,12 @@ def test_public_names() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, _, _ in COMMANDS])
-def test_every_command_has_help_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each command, and each command of a noun, says what it does and shows a way to type it."""
+def test_every_command_has_help_with_an_example(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each command, and each command of a noun, says what it does and shows a way to type it, which 80 columns
+    hold: what a terminal breaks cannot be copied."""
+    monkeypatch.setenv("COLUMNS", "80")
     app = build()[name]
     leaves = [
         [name, leaf] for leaf in app if not leaf.startswith("-")
@@ -88,6 +92,8 @@ def test_every_command_has_help_with_an_example(name: str, capsys: pytest.Captur
         shown = capsys.readouterr().out
         assert f"wingman {' '.join(words)}" in shown
         assert "For example" in shown, words
+        examples = shown.partition("For example\n")[2].partition("╭")[0].splitlines()
+        assert [line for line in examples if line and not line.startswith("    ")] == [], words
         assert "--project" in shown
         assert "--json" in shown
 

@@ -83,6 +83,8 @@ def test_each_check_tells_what_is_its_own(project: Path, capsys: Shown) -> None:
     code, report = told(capsys, "--skip", "policy")
     states = {one["check"]: one["status"] for one in report["checks"]}
     assert (states["config"], states["schema"], states["contract"]) == ("failed", "not run", "not run")
+    assert run(["check", "--skip", "policy", "--skip", "flow"]) == 2
+    assert "failed: config; not run: schema, contract" in capsys.readouterr().err
 
 
 def test_only_and_skip_choose(project: Path, capsys: Shown) -> None:

@@ -54,9 +54,12 @@ def new(
     /,
     *,
     consumes: Annotated[
-        list[str] | None, Parameter(help="An event it gets; repeat it for more. Default: RequestValidated.")
+        list[str] | None,
+        Parameter(negative="", help="An event it gets; repeat it for more. Default: RequestValidated."),
     ] = None,
-    emits: Annotated[list[str] | None, Parameter(help="An event of its own it sends; repeat it.")] = None,
+    emits: Annotated[
+        list[str] | None, Parameter(negative="", help="An event of its own it sends; repeat it.")
+    ] = None,
     flow: Annotated[str, Parameter(help="The flow whose lines are said.")] = "request",
     common: Common = DEFAULT,
 ) -> int:

@@ -115,8 +115,8 @@ def check(
         ),
     ] = (),
     annotations: Annotated[
-        Literal["", "github"], Parameter(help="Say it as annotations of a pull request.")
-    ] = "",
+        Literal["github"] | None, Parameter(help="Say it as annotations of a pull request.")
+    ] = None,
     common: Common = DEFAULT,
 ) -> int:
     """Hold what producers would write against what every consumer reads; name who would be hurt.
@@ -176,8 +176,9 @@ def record(
 
         wingman contract record
         wingman contract record executor
-        wingman contract record --consumer billing --owner "billing team" --consumer-version 1.0.0 \\
-            --event OrderPlaced --model billing/reading.py:OrderView
+        wingman contract record --consumer billing --owner "billing team" \\
+            --consumer-version 1.0.0 --event OrderPlaced \\
+            --model billing/reading.py:OrderView
     """
     from wingman_runtime.schemas.contract import contract_file
     from wingman_runtime.yamlfile import shown

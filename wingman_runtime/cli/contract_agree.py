@@ -31,7 +31,8 @@ def consent(
 
     For example
 
-        wingman contract consent billing OrderPlaced 2 --by bo --reason "2.3.0 reads it, out on Monday"
+        wingman contract consent billing OrderPlaced 2 --by bo \\
+            --reason "2.3.0 reads it, out on Monday"
     """
     from wingman_runtime.cli.contract import contracts_of
     from wingman_runtime.schemas.contract import Consent, made
@@ -59,7 +60,8 @@ def sign_off(
 
     For example
 
-        wingman contract sign-off billing OrderPlaced /note --until 2027-01-31 --by bo --reason "unused"
+        wingman contract sign-off billing OrderPlaced /note --until 2027-01-31 \\
+            --by bo --reason "unused"
     """
     from wingman_runtime.cli.contract import contracts_of
     from wingman_runtime.schemas.contract import SignOff, made

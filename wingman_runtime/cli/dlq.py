@@ -147,7 +147,8 @@ def replay(
     For example
 
         wingman dlq replay latest --reason "the gateway is back" --as ops
-        wingman dlq replay --all --agent executor --since 2h --reason "the gateway is back"
+        wingman dlq replay --all --agent executor --since 2h \\
+            --reason "the gateway is back"
     """
     who = actor_of(common.found().settings, actor)
 

@@ -10,6 +10,8 @@ from cyclopts import App, Parameter
 from wingman_runtime.cli.common import DEFAULT, Common
 from wingman_runtime.cli.out import note
 from wingman_runtime.cli.site import build, serve
+from wingman_runtime.errors import NotFoundError
+from wingman_runtime.yamlfile import suggestion
 
 app = App(name="docs", help="Describe the project: a map to walk in, its graph, AsyncAPI, Mermaid.")
 
@@ -84,7 +86,12 @@ def mermaid(
     from wingman_runtime.documents.graph import graph_of
     from wingman_runtime.documents.mermaid import LEGIBLE, project_mermaid
 
-    drawn = project_mermaid(graph_of(common.found().load()), domain)
+    graph = graph_of(common.found().load())
+    domains = sorted({node.domain for node in graph.nodes if node.domain})
+    if domain and domain not in domains:
+        hint = suggestion(domain, domains) or f"the domains are: {', '.join(domains)}"
+        raise NotFoundError(f"no domain {domain!r}", hint=hint)
+    drawn = project_mermaid(graph, domain)
     if drawn.nodes > LEGIBLE:
         note(f"{drawn.nodes} nodes: past {LEGIBLE} nobody reads such a picture; --domain draws a part of it")
     if common.json and out is None:

@@ -71,8 +71,10 @@ def settle(
 
     For example
 
-        wingman request settle req_p0_… eff_… --as-done --reason "the bank shows it" --as bob
-        wingman request settle latest k3n5q7 --as-failed --reason "no mail went out" --as bob
+        wingman request settle req_p0_… eff_… --as-done \\
+            --reason "the bank shows it" --as bob
+        wingman request settle latest k3n5q7 --as-failed \\
+            --reason "no mail went out" --as bob
     """
     if as_done == as_failed:
         raise UsageError("it was done or it was not", hint="give --as-done or --as-failed")

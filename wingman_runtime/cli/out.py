@@ -63,15 +63,15 @@ class Out:
             print(text, flush=True)
 
     def fields(self, value: Mapping[str, Any]) -> None:
-        """One thing: a JSON object, or a line per field."""
+        """One thing: a JSON object, or a line per field; of a list of sentences, a line each."""
         if self.as_json:
             self.data(value)
             return
         shown = {key: item for key, item in plain(value).items() if item not in (None, "", [], {})}
         width = max((len(key) for key in shown), default=0)
         for key, item in shown.items():
-            text = item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
-            self.line(f"{key:<{width}}  {text}", style_of(text))
+            for number, text in enumerate(_lines(item)):
+                self.line(f"{'' if number else key:<{width}}  {text}", style_of(text))
 
     def _rich_table(self, rows: list[dict[str, Any]], columns: Sequence[str]) -> None:
         from rich.table import Table
@@ -106,6 +106,13 @@ class Out:
         widths = [max(len(row[at]) for row in cells) for at in range(len(columns))]
         for row in cells:
             print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _lines(item: Any) -> list[str]:
+    """A value for people: names stand in one line, sentences in a line each, data as JSON."""
+    if isinstance(item, list) and all(isinstance(one, str) for one in item):
+        return item if any(" " in one for one in item) else [", ".join(item)]
+    return [item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)]
 
 
 def style_of(word: str) -> str:

@@ -115,7 +115,8 @@ def explain(
 
     For example
 
-        wingman policy explain submit --principal User::mallory --resource Request::any -a tenant=demo
+        wingman policy explain submit --principal User::mallory \\
+            --resource Request::any -a tenant=demo
     """
     from wingman_runtime.cli.submit import parameters
     from wingman_runtime.contracts.ports import Question

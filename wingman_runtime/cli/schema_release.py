@@ -109,7 +109,8 @@ def accept(
 
     For example
 
-        wingman schema accept OrderPlaced schema/pattern-changed /code --until 2027-01-31 --reason "same"
+        wingman schema accept OrderPlaced schema/pattern-changed /code \\
+            --until 2027-01-31 --reason "nobody sent the others"
     """
     import dataclasses
 

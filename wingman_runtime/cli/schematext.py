@@ -74,9 +74,13 @@ def as_row(finding: SchemaFinding) -> dict[str, Any]:
 
 
 def counted(findings: list[SchemaFinding]) -> str:
-    """``2 breaking, 1 warning``; empty without any."""
+    """``2 breaking, 1 warning, 3 notes``; empty without any."""
     counts = {weight: sum(one.weight is weight for one in findings) for weight in Weight}
-    return ", ".join(f"{count} {weight.value}" for weight, count in counts.items() if count)
+    return ", ".join(
+        f"{count} {weight.value}{'s' if count > 1 and weight is not Weight.BREAKING else ''}"
+        for weight, count in counts.items()
+        if count
+    )
 
 
 def field_rows(record: SchemaRecord) -> list[dict[str, Any]]:

@@ -93,7 +93,8 @@ def new_event(project: Project, name: str, *, agent: str) -> Begun:
     agents, events, flows = _known(project)
     own = [one.name for one in agents.values() if not one.shipped]
     if agent not in own:
-        raise NotFoundError(f"no agent {agent!r} of this project's own", hint=suggestion(agent, own) or None)
+        known = f"its own are: {', '.join(sorted(own))}" if own else f"begin it: wingman agent new {agent}"
+        raise NotFoundError(f"no agent {agent!r} of this project's own", hint=suggestion(agent, own) or known)
     if name in events:
         raise ConflictError(f"there is an event {name} already", hint="choose another name")
     path = project.root / "agents" / agent / "events.py"

@@ -80,8 +80,10 @@ def test_public_names() -> None:
 def test_every_command_has_help_with_an_example(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each command, and each command of a noun, says what it does and shows a way to type it, which 80 columns
-    hold: what a terminal breaks cannot be copied."""
+    """Each command, and each command of a noun, says what it does and shows a way to type it.
+
+    80 columns hold it: what a terminal breaks cannot be copied.
+    """
     monkeypatch.setenv("COLUMNS", "80")
     app = build()[name]
     leaves = [

@@ -40,6 +40,13 @@ WRONG: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "    parcel: str | None = None\n", "    parcel: str\n", PACKED, ("cannot be known when one begins",),
     ),
     "an event of the runtime's": ('"OrderPaid"', '"RequestFailed"', "RequestFailed", ("shipped event",)),
+    "an event called as what generated code imports": (
+        '"OrderPaid"', '"EventModel"', '"EventModel"', ("means something else",),
+    ),
+    "an event called as a word of Python": ('"OrderPaid"', '"None"', '"None"', ("means something else",)),
+    "an owner of two lines": ("the orders team", "the\\nteam", "class Order(", ("one line",)),
+    "it exits": ("class Money(Value):", "raise SystemExit(0)\nclass Money(Value):", "raise", ("SystemExit",)),
+    "a move that is none": (PACKED, "42", "LIFE = ", ("42 is no move",)),
     "no event type": ('"OrderPaid"', '"order_paid"', "order_paid", ("write 'OrderPaid'",)),
     "an agent of the runtime's": ('by="warehouse"', 'by="audit"', 'by="audit"', ("shipped agent",)),
     "no agent's name": ('by="warehouse"', 'by="Ware-House"', "Ware-House", ("write 'ware_house'",)),

@@ -282,6 +282,7 @@ WRONG = {
     "a text major": ("        1\n", '        "1"\n', "majors", 15),
     "another name": ('"billing"', '"bills"', "the consumer is called 'bills'", 2),
     "twice": ('"kind"', '"owner"', "written twice", 5),
+    "a number beyond reading": ("        1\n", "        " + "1" * 5000 + "\n", "limit", 1),
     "no JSON": ('"reads": {', '"reads": ', "not valid JSON", 7),
 }
 

@@ -113,7 +113,7 @@ def _run(path: Path, text: str) -> ModuleType:
     sys.modules[name] = module  # pydantic looks annotations up there
     try:
         exec(compile(text, str(path), "exec"), vars(module))  # noqa: S102 - the user's own models file
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         del sys.modules[name]
         frames = [one for one in traceback.extract_tb(problem.__traceback__) if one.filename == str(path)]
         line = (frames[-1].lineno if frames else 1) or 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import keyword
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +20,12 @@ from wingman_runtime.yamlfile import suggestion
 _EVENT = r"^[A-Z][A-Za-z0-9]{2,99}$"
 _OUTCOMES = ("completed", "rejected", "denied", "blocked", "failed")
 _VERSION = r"^\d+\.\d+\.\d+$"
+_TAKEN = {
+    "Annotated", "Any", "BaseModel", "Client", "ClassVar", "ConfigDict", "ContractError", "DeadLetter",
+    "Decimal", "Emit", "Event", "EventContract", "EventModel", "Field", "Literal", "NewerSchemaError",
+    "Outcome", "Path", "Policy", "Primitive", "Project", "Ref", "Refuse", "Request", "Sequence", "Which",
+}  # fmt: skip
+"""What generated modules import by these names."""
 _RESERVED_FIELDS = ("schema_version", "contract", "upcasts", "projects", "unknown_variant")
 
 
@@ -50,6 +57,10 @@ def event_problem(name: str) -> Problem | None:
         better = "".join(part[:1].upper() + part[1:] for part in re.split(r"\W+|_", name))
         hint = f"write {better!r}" if re.match(_EVENT, better) else "write it like OrderPaid"
         return Problem(0, f"{name!r} is no event type", hint)
+    if name in _TAKEN or keyword.iskeyword(name) or hasattr(builtins, name):
+        return Problem(
+            0, f"{name} means something else in Python or in generated code", "choose another name"
+        )
     if name in SHIPPED:
         return Problem(0, f"{name} is a shipped event", "choose another name")
     return None
@@ -60,6 +71,9 @@ def check_lifecycle(
 ) -> list[Problem]:
     """All that is wrong with one entity's lifecycle."""
     life = entity.lifecycle
+    strange = [one for one in life.moves if not isinstance(one, Move)]
+    if strange:
+        return [Problem(life.line, f"{strange[0]!r:.100} is no move", 'write Move("from", "to", …)')]
     return [
         *_entity(name, node, entity, fields),
         *_names(name, life),
@@ -76,8 +90,10 @@ def _entity(
     found = name_problem(entity.domain, "agent, which a domain gives its name to")
     if found:
         yield Problem(node.lineno, found.message, found.hint)
-    if not entity.owner.strip():
-        yield Problem(node.lineno, f"{name} has no owner", "say who answers for it")
+    if not re.match(r"^[A-Z]", name):
+        yield Problem(node.lineno, f"{name!r} names events that are none", "begin it with a capital: Order")
+    if not entity.owner.strip() or not entity.owner.isprintable():
+        yield Problem(node.lineno, f"{name} has no owner", "say who answers for it, in one line")
     if entity.key not in fields:
         hint = suggestion(entity.key, fields) or "key= names one of its fields"
         yield Problem(node.lineno, f"{name} has no field {entity.key!r} to be its key", hint)

@@ -192,6 +192,9 @@ def read_contract(path: Path) -> ConsumerContract:
     except (ValidationError, _TwiceError, UnicodeDecodeError, RecursionError):
         # JSON is YAML as well: read again, slowly, by what remembers lines.
         contract = validate(ConsumerContract, load_yaml(path))
+    except ValueError as problem:  # a number longer than Python reads
+        told = str(problem).partition(";")[0]
+        raise ConfigError(told, where=f"{shown(path)}:1", hint="write a shorter number") from None
     if contract.consumer != path.stem:
         raise ConfigError(
             f"the consumer is called {contract.consumer!r}, its file {path.name!r}",

@@ -136,6 +136,9 @@ def test_a_change_is_told_with_the_line_to_write(released: Path, capsys: Shown) 
     assert run(["schema", "check", "WordsCounted"]) == 0
     rows = asked(capsys, "schema", "history", "WordsCounted")
     assert [(one["version"], one["change"]) for one in rows] == [("1.1.0", "minor"), ("1.0.0", "first")]
+    assert [one["what"] for one in rows] == [["/language field-added"], []]
+    assert run(["schema", "history", "WordsCounted"]) == 0
+    assert "/language field-added" in capsys.readouterr().out
 
 
 def test_a_breaking_change_shows_whom_it_hurts(released: Path, capsys: Shown) -> None:

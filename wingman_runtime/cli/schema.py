@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wingman_runtime.schemas.record import SchemaRecord
 
 app = App(name="schema", help="Look at the schemas of events, check them, release a version.")
+_NAMED = 3  # changes of a version that its row names; `schema diff` and --json have all
 _LOOK_SECONDS = 2.0
 NOW = "now"
 Event = Annotated[str, Parameter(help="The event type.")]
@@ -131,6 +132,9 @@ def history(event: Event, /, *, common: Common = DEFAULT) -> int:
     rows = []
     for index, record in enumerate(records):
         change = compare(records[index - 1], record) if index else None
+        found = change.findings if change else ()
+        changed = list(dict.fromkeys(f"{one.path} {one.rule.partition('/')[2]}".strip() for one in found))
+        more = f" ({len(changed) - _NAMED} more)" if len(changed) > _NAMED else ""
         rows.append(
             {
                 "version": str(record.version),
@@ -140,9 +144,10 @@ def history(event: Event, /, *, common: Common = DEFAULT) -> int:
                 "accepted": [one.get("rule", "") for one in record.accepted],
                 "digest": record.digest if common.json else record.digest[:19],
                 "file": shown(book.registry.file(event, record.version)),
+                "what": changed if common.json else ", ".join(changed[:_NAMED]) + more,
             }
         )
-    columns = ("version", "change", "owner", "samples", "accepted", "digest", "file")
+    columns = ("version", "change", "owner", "samples", "accepted", "digest", "file", "what")
     common.out().table(rows[::-1], columns, empty=f"no version of {event} is released")
     return 0
 

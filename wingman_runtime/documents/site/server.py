@@ -132,7 +132,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}:
             self._send(HTTPStatus.FORBIDDEN, b"another site may not read this\n", "text/plain")
             return
-        path = urlsplit(self.path).path
+        try:
+            path = urlsplit(self.path).path
+        except ValueError:  # such as http://[
+            path = ""
         if path == LIVE:
             self._send(HTTPStatus.OK, orjson.dumps(self.live()), "application/json")
             return

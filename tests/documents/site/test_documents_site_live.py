@@ -43,7 +43,7 @@ def test_it_gives_out_the_site_and_nothing_else(sites: Sites, tmp_path: Path) ->
             "/data/",
         )
         assert {ask(server, path)[0] for path in outside} == {404}
-        assert ask(server, "http://[")[0] == 404
+        assert ask(server, "http://[", Host="localhost")[0] == 404
         assert {ask(server, "/", method)[0] for method in ("POST", "PUT", "DELETE", "OPTIONS")} == {501}
 
 

@@ -69,7 +69,10 @@ WRONG: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         '{2}$", examples=["DE"]', '{2}[0-9]{7}$"', "    address: Address", ("address.country", "examples"),
     ),
     "it does not run": ("class Money(Value):", "class Money(Valu):", "class Money(Valu)", ("NameError",)),
-    "it is no Python": ("class Money(Value):", "class Money(Value:", "class Money", ("not valid Python",)),
+    "it is no Python": ("class Money(Value):", "class Money(Value:", "class Money", ("not valid Python: ",)),
+    "a module agents have not": (
+        "from decimal import Decimal", "from nowhere import Decimal", "from nowhere", ("standard library",),
+    ),
 }  # fmt: skip
 
 
@@ -86,6 +89,18 @@ def test_what_makes_no_sense_is_refused_at_its_line(shop: Path, wrong: str) -> N
     assert f"models.py:{line_of(text, at)}" in told
     assert [word for word in words if word not in told] == []
     assert not (shop / "agents/orders").exists()
+
+
+def test_a_misspelt_import_is_told_once(shop: Path) -> None:
+    """The module is there, the name is not: no advice about modules; a syntax error says its line once."""
+    (shop / "models.py").write_text(MODELS.replace("import Decimal", "import Decimals", 1))
+    with pytest.raises(ConfigError, match="cannot import name 'Decimals'") as caught:
+        generate(shop / "models.py", shop)
+    assert "standard library" not in str(caught.value)
+    (shop / "models.py").write_text("class (")
+    with pytest.raises(ConfigError, match=r"models\.py:1: not valid Python: invalid syntax") as caught:
+        generate(shop / "models.py", shop)
+    assert "<unknown>" not in str(caught.value)
 
 
 def test_models_without_an_entity_are_told(shop: Path) -> None:

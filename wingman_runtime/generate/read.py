@@ -70,7 +70,8 @@ def read_models(path: Path, root: Path) -> Models:
         tree = ast.parse(text)
     except (SyntaxError, ValueError) as problem:
         at = f"{shown(path)}:{getattr(problem, 'lineno', 1) or 1}"
-        raise ConfigError(f"not valid Python: {problem}", where=at, hint="correct this line") from None
+        said = getattr(problem, "msg", None) or problem  # its text would name the line once more
+        raise ConfigError(f"not valid Python: {said}", where=at, hint="correct this line") from None
     module = _run(path, text)
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     imported = _imported(tree, text)
@@ -121,7 +122,7 @@ def _run(path: Path, text: str) -> ModuleType:
             f"cannot be imported: {type(problem).__name__}: {problem}",
             where=f"{shown(path)}:{line}",
             hint="a models file imports the standard library, pydantic and wingman_runtime.sdk only"
-            if isinstance(problem, ImportError)
+            if isinstance(problem, ModuleNotFoundError)
             else None,
         ) from None
     return module

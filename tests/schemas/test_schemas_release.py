@@ -257,7 +257,7 @@ def test_a_major_needs_the_consent_of_who_cannot_read_it(registry: Registry) -> 
     assert "major/no-consent" in rules(standing)
     finding = next(one for one in standing.findings if one.rule == "major/no-consent")
     assert "the ledger team" in finding.act
-    assert "config/contracts/ledger.json" in finding.remedy
+    assert "`wingman contract consent ledger OrderPlaced 2 --by NAME --reason WHY`" in finding.remedy
     assert plan_release([standing], registry).releases == ()
     agreed = contract(consents={"OrderPlaced": (Consent(major=2, by="eve", reason="we are ready"),)})
     elsewhere = contract().model_copy(update={"reads": {"OrderPaid": contract().reads["OrderPlaced"]}})

@@ -133,8 +133,8 @@ def consent_findings(
                 against=f"contract {one.consumer}",
                 witness=gap.witness,
                 act=f"consumers first: {one.consumer} ({one.owner})",
-                remedy=f"have it read {major}.x, or agree under `consents` in config/contracts/"
-                f"{one.consumer}.json",
+                remedy=f"have it read {major}.x and record its contract, or have its owner agree: `wingman "
+                f"contract consent {one.consumer} {new.event} {major} --by NAME --reason WHY`",
                 where=place_in(model, gap.path),
             )
         )

@@ -9,6 +9,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    ImportString,
     StringConstraints,
     WithJsonSchema,
     create_model,
@@ -130,3 +131,10 @@ def test_another_engine_for_patterns_is_a_validator() -> None:
     kind = Annotated[str, Field(pattern="a$")]
     other = describe(create_model("OrderPlaced", __base__=Base, it=(kind, ...)))
     assert rules(compare(event(it=(kind, ...)), other)) == {"schema/validator-changed"}
+
+
+def test_a_text_that_is_imported_is_a_validator() -> None:
+    """Its schema says nothing of it, and it refuses every text that names no object of Python."""
+    imported: Any = ImportString
+    change = compare(field(str), field(imported))
+    assert rules(change) == {"schema/validator-changed"}

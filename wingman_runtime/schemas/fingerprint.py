@@ -97,6 +97,8 @@ def _codes(function: Callable[..., Any]) -> Iterator[str]:
     if not shipped(function):
         yield _code(function)
         return
+    if function.__name__ == "import_string":  # of pydantic's own, the one that its schema hides
+        yield function.__name__
     for cell in function.__closure__ or ():
         held = cell.cell_contents
         held = getattr(held, "func", held)  # a Predicate holds what it asks

@@ -9,7 +9,7 @@ from wingman_runtime.contracts.canonical import digest
 from wingman_runtime.ledger.record import StoredRecord, body_data
 from wingman_runtime.ledger.walk import Finding
 
-_OPEN_REQUESTS = 20_000  # remembered at a time; past it the store is asked
+_OPEN_REQUESTS = 20_000  # remembered at a time; the store is asked for any other
 _EVENT = "evt_"
 
 
@@ -28,30 +28,30 @@ class SenseCheck:
         event = data.get("event")
         if record.kind != "event" or not isinstance(event, dict):
             return
-        request_id = record.request_id
         cause, own = event.get("causationid"), event.get("id")
+        before = self._before(record)
         # Timers and clients name causes of their own kind; only an event's id must be found as an event.
-        if isinstance(cause, str) and cause.startswith(_EVENT) and not self._known(record, cause):
+        if isinstance(cause, str) and cause.startswith(_EVENT) and cause not in before:
             detail = f"the trail does not hold its cause {cause} before it"
             self._warnings.append(Finding("cause", record.partition, record.incarnation, record.n, detail))
         if isinstance(own, str):
-            if request_id not in self._seen:
-                while len(self._seen) >= _OPEN_REQUESTS:
-                    self._seen.pop(next(iter(self._seen)))
-                self._seen[request_id] = set()
-            self._seen[request_id].add(own)
+            before.add(own)
         if event.get("type") == "AuditStamped":
             self._stamp(record, event.get("data"))
-            self._seen.pop(request_id, None)
+            self._seen.pop(record.request_id, None)
 
-    def _known(self, record: StoredRecord, cause: str) -> bool:
-        if cause in self._seen.get(record.request_id, ()):
-            return True
-        rows = self._connection.execute(
-            "SELECT body FROM records WHERE request_id=? AND seq<? AND kind='event'",
-            (record.request_id, record.seq),
-        )
-        return any(_event_id(body) == cause for (body,) in rows)
+    def _before(self, record: StoredRecord) -> set[str]:
+        """Ids of the request's events so far; asked of the store once, when the request is met (again)."""
+        known = self._seen.get(record.request_id)
+        if known is None:
+            while len(self._seen) >= _OPEN_REQUESTS:
+                self._seen.pop(next(iter(self._seen)))
+            rows = self._connection.execute(
+                "SELECT body FROM records WHERE request_id=? AND seq<? AND kind='event'",
+                (record.request_id, record.seq),
+            )
+            known = self._seen[record.request_id] = {str(_event_id(body)) for (body,) in rows}
+        return known
 
     def _stamp(self, record: StoredRecord, data: Any) -> None:
         response = data.get("response") if isinstance(data, dict) else None

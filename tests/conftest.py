@@ -13,10 +13,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from wingman_runtime.redisio import wire
 from wingman_runtime.redisio.binary import inspect_binary
 from wingman_runtime.redisio.embedded import EmbeddedServer, start_embedded
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_are() -> None:
+    """A command that ran in this process has set what is logged; no later test is to depend on that."""
+    structlog.reset_defaults()
 
 
 def _emptied(server: EmbeddedServer) -> str:

@@ -174,7 +174,7 @@ def test_a_flow_nobody_has(served: Bench) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["nonsense"], 'Unknown command "nonsense". Available commands: demo, dev, init, doctor, worker, submit, request, approval, ...'),
+        (["nonsense"], 'Unknown command "nonsense". Available commands: demo, dev, init, check, generate, doctor, worker, submit, ...'),
         (["submit"], 'Command "submit" parameter INTENT requires an argument.'),
         ([*SUBMIT, "--wait", "soon"], 'Invalid value for --wait: unable to convert "soon" into float.'),
         (["request", "list", "--nope"], "Unknown option: --nope."),

@@ -188,7 +188,7 @@ def test_pause_holds_and_resume_lets_go(project: Path) -> None:
     assert [rule["reason"] for rule in status["rules"]] == ["a look"]
     shown = wingman(project, "request", "show", request)
     assert "agent:executor is held by bob: a look" in shown.stdout
-    assert '["executor"]' in shown.stdout
+    assert "waits_at       executor\n" in shown.stdout
     tree = wingman(project, "request", "show", request, "--tree")
     assert "held by: agent:executor is held by bob: a look" in tree.stderr
     other = wingman(project, "resume", "agent:exector", "--reason", "seen", "--as", "bob")
@@ -301,7 +301,7 @@ def test_the_test_that_init_writes_passes(tmp_path: Path) -> None:
         cwd=tmp_path / "fresh", env=environment(), capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    assert "4 passed" in done.stdout
+    assert "5 passed" in done.stdout
     assert not (tmp_path / "fresh" / ".wingman").exists()
 
 

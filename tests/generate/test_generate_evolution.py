@@ -14,6 +14,7 @@ import pytest
 from benchmarks.orders import make_shop, page_file, plain_order
 from tests.worker.projects import Site, load, site, until
 from wingman_runtime.cli.app import run
+from wingman_runtime.cli.common import called
 from wingman_runtime.generate.generate import generate
 
 MODELS = page_file("models.py")
@@ -100,7 +101,7 @@ def test_a_major_raises_the_version_of_its_readers(
     assert run(["generate", str(shop / "models.py"), "--into", str(shop)]) == 0
     told = capsys.readouterr()
     assert "by hand" not in told.out
-    steps = [line.split()[1:] for line in told.err.splitlines() if line.startswith("  wingman ")]
+    steps = [line.split()[1:] for line in told.err.splitlines() if line.split()[:1] == [called()]]
     assert steps == [["contract", "record"], ["schema", "release", "--all"], ["check"]]
     for step in steps:
         assert run([*step, "--project", str(shop)]) == 0

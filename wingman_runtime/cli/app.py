@@ -49,7 +49,7 @@ COMMANDS = (
     ("audit", "audit:app", "Read, verify and export the audit trail."),
     ("policy", "policy:app", "Check, test, explain and activate policies."),
     ("flow", "flow:app", "Check and draw flows."),
-    ("docs", "docs:app", "Describe the project: a map to walk in, its graph, AsyncAPI, Mermaid."),
+    ("docs", "docs:app", "Describe the project, by a map to walk in, its graph, AsyncAPI or Mermaid."),
     ("schema", "schema:app", "Check the schemas of events, release a version, see what changed."),
     ("agent", "agent:app", "Look at agents, begin one."),
     ("event", "event:app", "Begin an event."),

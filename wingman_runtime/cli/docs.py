@@ -13,7 +13,7 @@ from wingman_runtime.cli.site import build, serve
 from wingman_runtime.errors import NotFoundError
 from wingman_runtime.yamlfile import suggestion
 
-app = App(name="docs", help="Describe the project: a map to walk in, its graph, AsyncAPI, Mermaid.")
+app = App(name="docs", help="Describe the project, by a map to walk in, its graph, AsyncAPI or Mermaid.")
 
 app.command(build)
 app.command(serve)

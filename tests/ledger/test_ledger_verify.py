@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from tests.ledger.ledger_fakes import REQUEST, draft, event_body, fill, intruder, stamp_body, withdraw
 from wingman_runtime.errors import NotFoundError, UsageError
 from wingman_runtime.ledger.chain import body_digest, link
+from wingman_runtime.ledger.sense import EARLIER
 from wingman_runtime.ledger.store import AuditStore
 from wingman_runtime.ledger.verify import Verification, anchor_of, parse_anchor, verify
 
@@ -348,3 +350,12 @@ def test_any_single_mutation_is_detected(mutation: tuple[str, Any], n: int, reco
         # The last record's seq may rise: nothing came after it, so its order of arrival is the same.
         same_order = column == "seq" and [row[1:] for row in before] == [row[1:] for row in after]
         assert verify(path).ok == (before == after or same_order)
+
+
+def test_what_came_before_in_a_request_is_found_by_its_index(tmp_path: Path) -> None:
+    """Asked once for each request: without the index a trail of millions would take hours to verify."""
+    path = tmp_path / "audit.db"
+    fill(path, 10)
+    with contextlib.closing(intruder(path)) as connection:
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {EARLIER}", ("req", 5)).fetchall()
+    assert [row[3] for row in plan] == ["SEARCH records USING INDEX records_request (request_id=? AND seq<?)"]

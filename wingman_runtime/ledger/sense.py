@@ -11,6 +11,9 @@ from wingman_runtime.ledger.walk import Finding
 
 _OPEN_REQUESTS = 20_000  # remembered at a time; the store is asked for any other
 _EVENT = "evt_"
+EARLIER_OF_NONE = "SELECT body FROM records WHERE request_id=? AND seq<? AND kind='event'"
+# The index on requests leaves out what belongs to none, and serves only a query that says so, too.
+EARLIER = f"{EARLIER_OF_NONE} AND request_id!=''"
 
 
 class SenseCheck:
@@ -46,12 +49,8 @@ class SenseCheck:
         if known is None:
             while len(self._seen) >= _OPEN_REQUESTS:
                 self._seen.pop(next(iter(self._seen)))
-            # The index on requests leaves out what belongs to none, and serves only who says so, too.
-            of_one = "request_id!='' AND " if record.request_id else ""
-            rows = self._connection.execute(
-                f"SELECT body FROM records WHERE {of_one}request_id=? AND seq<? AND kind='event'",  # noqa: S608
-                (record.request_id, record.seq),
-            )
+            statement = EARLIER if record.request_id else EARLIER_OF_NONE
+            rows = self._connection.execute(statement, (record.request_id, record.seq))
             known = self._seen[record.request_id] = {str(_event_id(body)) for (body,) in rows}
         return known
 

@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 _TICK = 0.02
 _CRASH_IDLE = 0.3
-_CRASH_TOOL_SECONDS = 0.2
+_CRASH_TOOL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,10 @@ async def arun(
         workspace=place,
     ).load()
     registry = fake.registry(loaded.tools) if fake else loaded.tools
-    loaded = replace(loaded, tools=_brief(registry) if point else registry)
+    struck = loaded.agents.get(point.agent) if point else None
+    # Only a crash among effects leaves one in doubt; any other call keeps its time, busy machine or not.
+    brief = struck is not None and struck.manifest.performs
+    loaded = replace(loaded, tools=_brief(registry) if brief else registry)
     voters = [(who, "approve") for who in _listed(approve_as)] + [(who, "deny") for who in _listed(deny_as)]
     async with _opened(loaded, ports, point) as client:
         request = await client.submit(
